@@ -1,0 +1,1 @@
+"""Kolibri SDK: service-desk e-mail for Jupyter."""

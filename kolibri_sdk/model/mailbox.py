@@ -1,0 +1,161 @@
+"""A mailbox as the administrator describes it: where mail comes in, where it goes out (S1, S14-S17)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from kolibri_sdk.model.document import Document
+
+__all__ = [
+    "After",
+    "Fetch",
+    "ImapServer",
+    "Inbound",
+    "Mailbox",
+    "MailboxDocument",
+    "MaildirFolder",
+    "MaildirOutbound",
+    "Outbound",
+    "Password",
+    "Pop3Server",
+    "Security",
+    "SmtpServer",
+]
+
+
+class Fetch(StrEnum):
+    """Which mail is fetched (S15)."""
+
+    UNREAD = "unread"  #: unseen mail, and what somebody else opened since the last run
+    ALL = "all"  #: everything since the last run, whatever its flags (S16)
+
+
+class After(StrEnum):
+    """What happens on the server once the mail is safe in the database (S17)."""
+
+    KEEP = "keep"
+    SEEN = "seen"
+    DELETE = "delete"
+
+
+class Security(StrEnum):
+    """How the line is protected; plain text only where it is asked for by name."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+class Password(Document):
+    """Where the password is kept; never the password itself."""
+
+    env: str | None = Field(None, description="name of the environment variable")
+    keyring: str | None = Field(None, description="service name in the system's keyring")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Password:
+        if (self.env is None) == (self.keyring is None):
+            raise ValueError("name exactly one place: {env: NAME} or {keyring: SERVICE}")
+        return self
+
+
+class _Reading(Document):
+    """What all ways of reading a mailbox share."""
+
+    fetch: Fetch = Field(Fetch.UNREAD, description="unread mail only, or all mail")
+    after: After = Field(After.KEEP, description="what happens on the server afterwards")
+    since: date | None = Field(None, description="first run: leave older mail alone")
+    batch: int = Field(500, ge=1, le=5000, description="mails per transaction")
+
+
+class _Server(Document):
+    host: str = Field(min_length=1)
+    port: int | None = Field(None, ge=1, le=65535)
+    ca: str | None = Field(None, description="file with the certificate of a private CA")
+    timeout: float = Field(30.0, gt=0, description="seconds until a silent server counts as gone")
+
+
+class ImapServer(_Server, _Reading):
+    """An IMAP4rev1 mailbox (RFC 3501)."""
+
+    protocol: Literal["imap"]
+    user: str
+    password: Password
+    security: Security = Security.TLS
+    folders: tuple[str, ...] = Field(("INBOX",), min_length=1)
+
+
+class Pop3Server(_Server, _Reading):
+    """A POP3 mailbox (RFC 1939)."""
+
+    protocol: Literal["pop3"]
+    user: str
+    password: Password
+    security: Security = Security.TLS
+
+
+class MaildirFolder(_Reading):
+    """A Maildir on this machine, such as a local MTA's drop folder."""
+
+    protocol: Literal["maildir"]
+    path: str = Field(min_length=1, description="relative to the project folder, or absolute")
+
+
+class SmtpServer(_Server):
+    """An SMTP submission server (RFC 6409)."""
+
+    protocol: Literal["smtp"]
+    user: str | None = None
+    password: Password | None = None
+    security: Security = Security.STARTTLS
+
+
+class MaildirOutbound(Document):
+    """A Maildir that takes the outgoing mail instead of a server: for trials and demonstrations."""
+
+    protocol: Literal["maildir"]
+    path: str = Field(min_length=1)
+
+
+Inbound = Annotated[ImapServer | Pop3Server | MaildirFolder, Field(discriminator="protocol")]
+Outbound = Annotated[SmtpServer | MaildirOutbound, Field(discriminator="protocol")]
+
+
+class MailboxDocument(Document):
+    """``rules/mailboxes/NAME.yaml``."""
+
+    address: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    display_name: str = ""
+    aliases: tuple[str, ...] = Field((), description="other addresses that are this mailbox")
+    language: str = Field("en", description="the default language of its templates")
+    inbound: Inbound | None = None
+    outbound: Outbound | None = None
+    plus_addressing: bool = Field(False, description="support+TOKEN@… reaches this mailbox")
+    answers_per_hour: int = Field(5, ge=1, description="automatic mails to one address per hour")
+
+    @model_validator(mode="after")
+    def _some_side(self) -> MailboxDocument:
+        if self.inbound is None and self.outbound is None:
+            raise ValueError("a mailbox needs inbound or outbound, or both")
+        return self
+
+
+class Mailbox(MailboxDocument):
+    """A mailbox with its name; made from its file."""
+
+    name: str
+    file: str = Field("", description="where it was read")
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        """Address and aliases, lower case."""
+        return frozenset(a.lower() for a in (self.address, *self.aliases))
+
+    def bounds_first_import(self) -> datetime | None:
+        """The moment before which the first run leaves mail alone, or None."""
+        since = self.inbound.since if self.inbound else None
+        return datetime(since.year, since.month, since.day, tzinfo=UTC) if since else None

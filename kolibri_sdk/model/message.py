@@ -1,0 +1,146 @@
+"""A mail as a value: addresses, attachments, and what the parser makes of its bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = [
+    "Address",
+    "Attachment",
+    "BounceReport",
+    "Direction",
+    "MessageKind",
+    "MessageState",
+    "ParsedMail",
+]
+
+
+class Direction(StrEnum):
+    """Which way a mail went."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class MessageKind(StrEnum):
+    """What sort of mail it is; everything but ``ordinary`` counts as automatic."""
+
+    ORDINARY = "ordinary"  #: written by a person
+    AUTO_REPLY = "auto_reply"  #: out-of-office, acknowledgement (RFC 3834)
+    BOUNCE = "bounce"  #: delivery status notification (RFC 3464) or one of its imitations
+    LIST = "list"  #: newsletter or mailing list (RFC 2369, Precedence: bulk)
+
+
+class MessageState(StrEnum):
+    """How far a KolibriMessage has come."""
+
+    FETCHED = "fetched"  #: raw bytes stored, not parsed yet
+    PARSED = "parsed"  #: parsed, rules not run yet
+    DONE = "done"  #: reference and rules done
+    FAILED = "failed"  #: an action failed; it is tried again until ``attempts`` is used up
+    UNPARSED = "unparsed"  #: cannot be parsed within the limits; raw bytes kept
+    IMPORTED = "imported"  #: historic mail: triggers nothing
+    QUEUED = "queued"  #: outgoing: composed or about to be, waiting in the outbox
+    SENT = "sent"  #: outgoing: accepted by the server
+    UNSENT = "unsent"  #: outgoing: failed, uncertain or cancelled; the outbox says why
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A mail address with its display name.
+
+    Examples
+    --------
+    >>> str(Address("anna@example.org", "Anna Kühn"))
+    'Anna Kühn <anna@example.org>'
+    """
+
+    address: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>" if self.name else self.address
+
+    @property
+    def domain(self) -> str:
+        """The part behind the last ``@``, lower case; empty where there is none."""
+        return self.address.rpartition("@")[2].lower() if "@" in self.address else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One part of a mail that is not its text: a file, an inline image, a nested message."""
+
+    filename: str
+    content_type: str
+    content: bytes = field(repr=False)
+    content_id: str | None = None  #: without the angle brackets
+    inline: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of the decoded content."""
+        return len(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class BounceReport:
+    """What a bounce says of one recipient (RFC 3464 section 2.3)."""
+
+    address: str
+    status: str = ""  #: enhanced status code, such as ``5.1.1`` (RFC 3463)
+    action: str = ""  #: failed, delayed, delivered, relayed, expanded
+    diagnostic: str = ""
+    original_message_id: str | None = None
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the status says that trying again would not help."""
+        return self.status.startswith("5")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMail:
+    """What the parser makes of the bytes of one mail; never partial, never an exception.
+
+    Message-IDs (``message_id``, ``in_reply_to``, ``references``) are without angle brackets.
+    ``headers`` holds every header in order, names as written, values decoded.
+    """
+
+    size: int
+    message_id: str | None = None
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    from_: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    return_path: str | None = None  #: "" for the null return path, None where the header is missing
+    subject: str = ""
+    sent_at: datetime | None = None  #: aware, UTC
+    text: str = ""
+    html: str | None = None
+    reply_text: str = ""  #: what the sender newly wrote; ``text`` keeps the whole
+    headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    kind: MessageKind = MessageKind.ORDINARY
+    bounces: tuple[BounceReport, ...] = ()
+    defects: tuple[str, ...] = ()
+
+    @property
+    def automatic(self) -> bool:
+        """Whether no person wrote it: answering it could start a loop (RFC 3834 section 2)."""
+        return self.kind is not MessageKind.ORDINARY
+
+    @property
+    def sender(self) -> Address | None:
+        """The first From address."""
+        return self.from_[0] if self.from_ else None
+
+    def header(self, name: str) -> str | None:
+        """The first value of this header, whatever its case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
