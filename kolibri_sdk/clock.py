@@ -66,7 +66,7 @@ def fixed(moment: datetime | Callable[[], datetime]) -> Iterator[None]:
     """
     global _source
     before = _source
-    _source = moment if callable(moment) else (lambda at=utc(moment): at)  # type: ignore[misc]
+    _source = moment if callable(moment) else (lambda at=utc(moment): at)
     try:
         yield
     finally:

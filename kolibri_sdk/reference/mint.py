@@ -1,0 +1,59 @@
+"""Giving an outgoing mail its reference: one token, in every carrier that fits (S12)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from kolibri_sdk.model.entity import Entity, RecordKey
+from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.reference import carriers
+from kolibri_sdk.reference.token import mint, subject_tag
+from kolibri_sdk.store import keys
+
+__all__ = ["Carriers", "mint_carriers", "plain_message_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Carriers:
+    """What an outgoing mail carries: plain data, so that it can wait in the outbox."""
+
+    message_id: str
+    reply_to: str | None = None
+    marker: str = ""  #: HTML
+    number: str = ""
+    tag: str = ""
+
+    def subject(self, subject: str) -> str:
+        """The subject with its tag, where the record has a number."""
+        if not self.number:
+            return subject
+        return carriers.tagged_subject(subject, self.number, self.tag)
+
+
+def mint_carriers(
+    tx: sa.Connection, mailbox: Mailbox, entity: Entity, key: RecordKey, record: dict[str, Any]
+) -> Carriers:
+    """A new token for a mail about this record, in all its carriers."""
+    key_id, secret = keys.current(tx)
+    token = mint(key, key_id, secret)
+    number = str(record.get(entity.number) or "") if entity.number else ""
+    return Carriers(
+        message_id=carriers.message_id(token, _domain(mailbox)),
+        reply_to=carriers.plus_address(token, mailbox),
+        marker=carriers.body_marker(token),
+        number=number,
+        tag=subject_tag(key, secret) if number else "",
+    )
+
+
+def plain_message_id(mailbox: Mailbox) -> str:
+    """A Message-ID for a mail that is about no record."""
+    return f"{secrets.token_hex(16)}@{_domain(mailbox)}"
+
+
+def _domain(mailbox: Mailbox) -> str:
+    return mailbox.address.rpartition("@")[2]

@@ -1,0 +1,25 @@
+"""Where SQLite and PostgreSQL ask for different words, and where IN lists must stay short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+__all__ = ["query_in_chunks", "upsert"]
+
+_CHUNK = 500
+
+
+def query_in_chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    """Cut values into lists short enough for one ``IN (…)``."""
+    every = list(values)
+    return (every[i : i + _CHUNK] for i in range(0, len(every), _CHUNK))
+
+
+def upsert(tx: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT of the database's own dialect, which knows ON CONFLICT."""
+    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)

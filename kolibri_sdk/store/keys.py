@@ -1,0 +1,49 @@
+"""The secrets that sign message references; a retired one still verifies old mail."""
+
+from __future__ import annotations
+
+import secrets
+
+import sqlalchemy as sa
+
+from kolibri_sdk import clock
+from kolibri_sdk.errors import StoreError
+from kolibri_sdk.store.schema import reference_key
+
+__all__ = ["MOST_KEYS", "current", "everything", "rotate"]
+
+MOST_KEYS = 255  #: the token gives the key id one byte
+
+
+def current(tx: sa.Connection) -> tuple[int, bytes]:
+    """The key that signs now: its id and its secret; the first one is made here."""
+    query = sa.select(reference_key).where(reference_key.c.retired_at.is_(None))
+    row = tx.execute(query.order_by(reference_key.c.id.desc()).limit(1)).one_or_none()
+    return (row.id, bytes(row.secret)) if row else _make(tx)
+
+
+def everything(tx: sa.Connection) -> dict[int, bytes]:
+    """All keys that verify, by id."""
+    return {row.id: bytes(row.secret) for row in tx.execute(sa.select(reference_key))}
+
+
+def rotate(tx: sa.Connection) -> int:
+    """Retire the signing key and make a new one; the id of the new one."""
+    tx.execute(
+        sa.update(reference_key)
+        .where(reference_key.c.retired_at.is_(None))
+        .values(retired_at=clock.now())
+    )
+    return _make(tx)[0]
+
+
+def _make(tx: sa.Connection) -> tuple[int, bytes]:
+    last = tx.execute(sa.select(sa.func.max(reference_key.c.id))).scalar() or 0
+    if last >= MOST_KEYS:
+        raise StoreError(
+            f"All {MOST_KEYS} reference keys are used up",
+            "Start a new database, or ask for a wider key id in the token",
+        )
+    secret = secrets.token_bytes(32)
+    tx.execute(sa.insert(reference_key).values(id=last + 1, secret=secret, created_at=clock.now()))
+    return last + 1, secret

@@ -1,0 +1,426 @@
+"""KolibriMessage: one row per mail, in and out, and its way from fetched to done (S19, S22)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kolibri_sdk import clock
+from kolibri_sdk.errors import NotFound
+from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.message import (
+    Address,
+    Direction,
+    MessageKind,
+    MessageState,
+    ParsedMail,
+)
+from kolibri_sdk.model.stored import StoredAttachment, StoredMessage
+from kolibri_sdk.store import blobs, ids
+from kolibri_sdk.store.dialect import query_in_chunks
+from kolibri_sdk.store.schema import attachment, message
+
+__all__ = [
+    "Arrival",
+    "Claimed",
+    "attachments_of",
+    "claim_fetched",
+    "correspondents",
+    "finish",
+    "get",
+    "insert_fetched",
+    "insert_outgoing",
+    "latest_known",
+    "of_message_ids",
+    "pending",
+    "save_outgoing",
+    "save_parsed",
+    "save_unparsed",
+    "select",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A mail as it came from the server: where its bytes lie, and when it arrived there."""
+
+    blob: str
+    size: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A stored mail to be parsed; ``attempts`` counts this one."""
+
+    id: int
+    blob: str
+    attempts: int
+
+
+def insert_fetched(
+    tx: sa.Connection,
+    mailbox: str,
+    arrivals: Sequence[Arrival],
+    state: MessageState = MessageState.FETCHED,
+) -> list[int]:
+    """Enter mails that nobody has parsed yet; their ids, in order."""
+    taken = ids.take(tx, "message", len(arrivals))
+    now = clock.now()
+    rows = [
+        {
+            "id": number,
+            "direction": Direction.IN.value,
+            "mailbox": mailbox,
+            "state": state.value,
+            "received_at": arrival.received_at,
+            "stored_at": now,
+            "size": arrival.size,
+            "blob": arrival.blob,
+        }
+        for number, arrival in zip(taken, arrivals, strict=True)
+    ]
+    if rows:
+        tx.execute(sa.insert(message), rows)
+    return taken
+
+
+def claim_fetched(
+    tx: sa.Connection, limit: int, mailboxes: Sequence[str] | None = None
+) -> list[Claimed]:
+    """Mails to parse, oldest first, each with one more attempt counted.
+
+    The count is committed before the parser sees the bytes, so that a mail which takes the
+    process down is known by its count.
+    """
+    query = sa.select(message.c.id, message.c.blob, message.c.attempts).where(
+        message.c.state == MessageState.FETCHED.value
+    )
+    if mailboxes is not None:
+        query = query.where(message.c.mailbox.in_(mailboxes))
+    rows = tx.execute(query.order_by(message.c.id).limit(limit)).all()
+    for chunk in query_in_chunks(row.id for row in rows):
+        tx.execute(
+            sa.update(message)
+            .where(message.c.id.in_(chunk))
+            .values(attempts=message.c.attempts + 1)
+        )
+    return [Claimed(row.id, row.blob, row.attempts + 1) for row in rows]
+
+
+def save_parsed(
+    tx: sa.Connection,
+    parsed: Mapping[int, ParsedMail],
+    state: MessageState = MessageState.PARSED,
+) -> None:
+    """Fill in what the parser found, attachments included (S19)."""
+    if not parsed:
+        return
+    update = sa.update(message).where(
+        message.c.id == sa.bindparam("b_id"), message.c.state == MessageState.FETCHED.value
+    )
+    tx.execute(
+        update, [{"b_id": n, **_columns(mail), "state": state.value} for n, mail in parsed.items()]
+    )
+    rows = [row for number, mail in parsed.items() for row in _attachment_rows(tx, number, mail)]
+    if rows:
+        tx.execute(sa.insert(attachment), rows)
+
+
+def save_unparsed(tx: sa.Connection, number: int, reason: str) -> None:
+    """Keep the mail with its raw bytes, and the reason why it could not be parsed."""
+    tx.execute(
+        sa.update(message)
+        .where(message.c.id == number)
+        .values(state=MessageState.UNPARSED.value, error=reason)
+    )
+
+
+def _clean(value: str) -> str:
+    # PostgreSQL's text holds no NUL.
+    return value.replace("\x00", "\ufffd") if "\x00" in value else value
+
+
+def _people(addresses: Iterable[Address]) -> list[dict[str, str]]:
+    return [{"address": _clean(a.address), "name": _clean(a.name)} for a in addresses]
+
+
+def _columns(mail: ParsedMail) -> dict[str, Any]:
+    sender = mail.sender
+    return {
+        "attempts": 0,
+        "message_id": _clean(mail.message_id) if mail.message_id else None,
+        "in_reply_to": [_clean(name) for name in mail.in_reply_to],
+        "reference_ids": [_clean(name) for name in mail.references],
+        "from_address": _clean(sender.address) if sender else None,
+        "from_name": _clean(sender.name) if sender else None,
+        "to_addresses": _people(mail.to),
+        "cc_addresses": _people(mail.cc),
+        "reply_to_addresses": _people(mail.reply_to),
+        "return_path": mail.return_path if mail.return_path is None else _clean(mail.return_path),
+        "subject": _clean(mail.subject),
+        "sent_at": mail.sent_at,
+        "text": _clean(mail.text),
+        "reply_text": _clean(mail.reply_text),
+        "html": _clean(mail.html) if mail.html is not None else None,
+        "headers": [[_clean(name), _clean(value)] for name, value in mail.headers],
+        "kind": mail.kind.value,
+        "bounces": [
+            {
+                "address": _clean(report.address),
+                "status": report.status,
+                "action": report.action,
+                "diagnostic": _clean(report.diagnostic),
+                "original_message_id": report.original_message_id,
+                "permanent": report.permanent,
+            }
+            for report in mail.bounces
+        ],
+        "defects": [_clean(defect) for defect in mail.defects],
+    }
+
+
+def _attachment_rows(tx: sa.Connection, number: int, mail: ParsedMail) -> list[dict[str, Any]]:
+    names = blobs.put(tx, [part.content for part in mail.attachments])
+    return [
+        {
+            "message": number,
+            "position": position,
+            "filename": _clean(part.filename),
+            "content_type": _clean(part.content_type),
+            "content_id": _clean(part.content_id) if part.content_id else None,
+            "inline": part.inline,
+            "size": part.size,
+            "blob": name,
+        }
+        for position, (part, name) in enumerate(zip(mail.attachments, names, strict=True))
+    ]
+
+
+def pending(
+    tx: sa.Connection, mailbox: str, limit: int, *, max_attempts: int, after: int = 0
+) -> list[StoredMessage]:
+    """Parsed mails whose rules have not run, and failed ones with a try left; oldest first.
+
+    ``after`` leaves out ids up to this one: what has failed in this pass waits for the next.
+    """
+    waiting = sa.or_(
+        message.c.state == MessageState.PARSED.value,
+        sa.and_(message.c.state == MessageState.FAILED.value, message.c.attempts < max_attempts),
+    )
+    query = (
+        sa.select(message)
+        .where(waiting, message.c.mailbox == mailbox, message.c.id > after)
+        .order_by(message.c.id)
+        .limit(limit)
+    )
+    return _with_attachments(tx, [_stored(row) for row in tx.execute(query).mappings()])
+
+
+def finish(
+    tx: sa.Connection,
+    found: StoredMessage,
+    state: MessageState,
+    *,
+    record: RecordKey | None = None,
+    grade: str | None = None,
+    suggestions: Sequence[Mapping[str, Any]] = (),
+    error: str = "",
+) -> bool:
+    """Move a message on from the state it was read in; False when somebody else did before."""
+    moved = tx.execute(
+        sa.update(message)
+        .where(
+            message.c.id == found.id,
+            message.c.state == found.state.value,
+            message.c.attempts == found.attempts,
+        )
+        .values(
+            state=state.value,
+            entity=record.entity if record else None,
+            record_key=record.key if record else None,
+            grade=grade,
+            suggestions=list(suggestions),
+            error=error,
+            attempts=message.c.attempts + (1 if state is MessageState.FAILED else 0),
+        )
+    )
+    return moved.rowcount == 1
+
+
+def get(tx: sa.Connection, number: int) -> StoredMessage:
+    """One message by its id.
+
+    Raises
+    ------
+    NotFound
+        When there is none.
+    """
+    row = tx.execute(sa.select(message).where(message.c.id == number)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no message {number}", "k.messages.frame() lists them")
+    return _with_attachments(tx, [_stored(row)])[0]
+
+
+def select(
+    tx: sa.Connection, *conditions: sa.ColumnElement[bool], columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """These columns of the messages that meet the conditions, oldest first."""
+    query = sa.select(*(message.c[name] for name in columns)).where(*conditions)
+    return [dict(row) for row in tx.execute(query.order_by(message.c.id)).mappings()]
+
+
+def of_message_ids(tx: sa.Connection, names: Iterable[str]) -> dict[str, RecordKey]:
+    """Which of these Message-IDs are mails that we sent from a record: name → record (S23)."""
+    found: dict[str, RecordKey] = {}
+    for chunk in query_in_chunks(name for name in names if name):
+        query = sa.select(message.c.message_id, message.c.entity, message.c.record_key).where(
+            message.c.message_id.in_(chunk),
+            message.c.direction == Direction.OUT.value,
+            message.c.entity.is_not(None),
+        )
+        for row in tx.execute(query):
+            found[row.message_id] = RecordKey(entity=row.entity, key=row.record_key)
+    return found
+
+
+def correspondents(tx: sa.Connection, records: Iterable[RecordKey]) -> dict[RecordKey, set[str]]:
+    """The addresses that took part in the mail of each record as verified ones, lower case.
+
+    They are those we wrote to, and the senders of mails that were not a stranger's.
+    """
+    found: dict[RecordKey, set[str]] = {}
+    for record in set(records):
+        query = sa.select(
+            message.c.direction, message.c.from_address, message.c.to_addresses, message.c.grade
+        ).where(message.c.entity == record.entity, message.c.record_key == record.key)
+        known: set[str] = set()
+        for row in tx.execute(query):
+            if row.direction == Direction.OUT.value:
+                known.update(person["address"].lower() for person in row.to_addresses or ())
+            elif row.from_address and row.grade != "stranger":
+                known.add(row.from_address.lower())
+        found[record] = known
+    return found
+
+
+def latest_known(tx: sa.Connection) -> int:
+    """The highest message id there is; 0 in an empty table."""
+    return tx.execute(sa.select(sa.func.max(message.c.id))).scalar() or 0
+
+
+def insert_outgoing(
+    tx: sa.Connection,
+    *,
+    number: int,
+    mailbox: str,
+    message_id: str,
+    sender: Address,
+    to: Sequence[Address],
+    record: RecordKey | None,
+    cause: int | None = None,
+) -> None:
+    """Enter a mail that is to go out, before it is rendered."""
+    parent = get(tx, cause) if cause is not None else None
+    answers = [parent.message_id] if parent and parent.message_id else []
+    tx.execute(
+        sa.insert(message).values(
+            id=number,
+            direction=Direction.OUT.value,
+            mailbox=mailbox,
+            state=MessageState.QUEUED.value,
+            stored_at=clock.now(),
+            message_id=message_id,
+            in_reply_to=answers,
+            reference_ids=[*parent.references, *answers] if parent else [],
+            from_address=sender.address,
+            from_name=sender.name,
+            to_addresses=_people(to),
+            size=0,
+            entity=record.entity if record else None,
+            record_key=record.key if record else None,
+        )
+    )
+
+
+def save_outgoing(tx: sa.Connection, number: int, **values: Any) -> None:
+    """Set these columns of an outgoing mail: its content once rendered, its state later."""
+    tx.execute(sa.update(message).where(message.c.id == number).values(**values))
+
+
+def attachments_of(
+    tx: sa.Connection, numbers: Iterable[int]
+) -> dict[int, tuple[StoredAttachment, ...]]:
+    """The attachments of these messages, in order."""
+    found: dict[int, list[StoredAttachment]] = {}
+    for chunk in query_in_chunks(numbers):
+        query = sa.select(attachment).where(attachment.c.message.in_(chunk))
+        for row in tx.execute(query.order_by(attachment.c.message, attachment.c.position)):
+            found.setdefault(row.message, []).append(
+                StoredAttachment(
+                    filename=row.filename,
+                    content_type=row.content_type,
+                    size=row.size,
+                    inline=row.inline,
+                    content_id=row.content_id,
+                    blob=row.blob,
+                )
+            )
+    return {number: tuple(parts) for number, parts in found.items()}
+
+
+def _with_attachments(tx: sa.Connection, found: list[StoredMessage]) -> list[StoredMessage]:
+    parts = attachments_of(tx, (item.id for item in found))
+    return [
+        replace(item, attachments=parts[item.id]) if item.id in parts else item for item in found
+    ]
+
+
+def _addresses(people: Iterable[Mapping[str, str]] | None) -> tuple[Address, ...]:
+    return tuple(Address(person["address"], person["name"]) for person in people or ())
+
+
+def _stored(row: sa.RowMapping) -> StoredMessage:
+    record = (
+        RecordKey(entity=row["entity"], key=row["record_key"])
+        if row["entity"] is not None
+        else None
+    )
+    sender = (
+        Address(row["from_address"], row["from_name"] or "")
+        if row["from_address"] is not None
+        else None
+    )
+    return StoredMessage(
+        id=row["id"],
+        direction=Direction(row["direction"]),
+        mailbox=row["mailbox"],
+        state=MessageState(row["state"]),
+        received_at=row["received_at"],
+        size=row["size"],
+        blob=row["blob"],
+        message_id=row["message_id"],
+        in_reply_to=tuple(row["in_reply_to"] or ()),
+        references=tuple(row["reference_ids"] or ()),
+        sender=sender,
+        to=_addresses(row["to_addresses"]),
+        cc=_addresses(row["cc_addresses"]),
+        reply_to=_addresses(row["reply_to_addresses"]),
+        return_path=row["return_path"],
+        subject=row["subject"] or "",
+        sent_at=row["sent_at"],
+        text=row["text"] or "",
+        html=row["html"],
+        reply_text=row["reply_text"] or "",
+        headers=tuple((name, value) for name, value in row["headers"] or ()),
+        kind=MessageKind(row["kind"]),
+        record=record,
+        grade=row["grade"],
+        defects=tuple(row["defects"] or ()),
+        error=row["error"],
+        attempts=row["attempts"],
+    )

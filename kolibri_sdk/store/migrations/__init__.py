@@ -1,0 +1,1 @@
+"""Alembic migrations: the schema's history, each step in a transaction of its own."""

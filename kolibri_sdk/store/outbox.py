@@ -1,0 +1,169 @@
+"""The outbox's rows: queued in the causing transaction, claimed before sending, settled after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kolibri_sdk import clock
+from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.outbox import OutboxState
+from kolibri_sdk.model.stored import OutboxItem
+from kolibri_sdk.store.dialect import query_in_chunks, upsert
+from kolibri_sdk.store.schema import outbox
+
+__all__ = [
+    "claim",
+    "claims",
+    "due",
+    "insert",
+    "queued_since",
+    "save",
+    "select",
+    "settle",
+]
+
+
+def insert(tx: sa.Connection, item: OutboxItem, due_at: datetime) -> bool:
+    """Enter a mail to be sent; False when its cause has one already."""
+    row = {
+        "id": item.id,
+        "message": item.message,
+        "mailbox": item.mailbox,
+        "state": item.state.value,
+        "cause": item.cause,
+        "message_id": item.message_id,
+        "sender": item.sender,
+        "recipients": list(item.recipients),
+        "results": dict(item.results),
+        "request": dict(item.request),
+        "entity": item.record.entity if item.record else None,
+        "record_key": item.record.key if item.record else None,
+        "due_at": due_at,
+        "created_at": clock.now(),
+        "error": item.error,
+    }
+    statement = upsert(tx, outbox).values(**row).on_conflict_do_nothing(index_elements=["cause"])
+    return bool(tx.execute(statement).rowcount == 1)
+
+
+def due(
+    tx: sa.Connection, limit: int, *, rendered: bool | None = None, mailbox: str | None = None
+) -> list[OutboxItem]:
+    """Queued mails whose time has come, oldest first; only (un)rendered ones where said."""
+    query = sa.select(outbox).where(
+        outbox.c.state == OutboxState.QUEUED.value, outbox.c.due_at <= clock.now()
+    )
+    if rendered is not None:
+        query = query.where(outbox.c.blob.is_not(None) if rendered else outbox.c.blob.is_(None))
+    if mailbox is not None:
+        query = query.where(outbox.c.mailbox == mailbox)
+    rows = tx.execute(query.order_by(outbox.c.due_at, outbox.c.id).limit(limit))
+    return [_item(row) for row in rows.mappings()]
+
+
+def claim(tx: sa.Connection, number: int, owner: str) -> bool:
+    """Take a queued mail for sending; False when somebody else has it."""
+    taken = tx.execute(
+        sa.update(outbox)
+        .where(outbox.c.id == number, outbox.c.state == OutboxState.QUEUED.value)
+        .values(
+            state=OutboxState.SENDING.value,
+            claimed_by=owner,
+            claimed_at=clock.now(),
+            attempts=outbox.c.attempts + 1,
+        )
+    )
+    return taken.rowcount == 1
+
+
+def claims(tx: sa.Connection) -> list[tuple[OutboxItem, str, datetime]]:
+    """Mails that are being sent, by whom, and since when."""
+    rows = tx.execute(sa.select(outbox).where(outbox.c.state == OutboxState.SENDING.value))
+    return [(_item(row), row["claimed_by"], row["claimed_at"]) for row in rows.mappings()]
+
+
+def save(tx: sa.Connection, number: int, **values: Any) -> None:
+    """Set these columns of an outbox row."""
+    tx.execute(sa.update(outbox).where(outbox.c.id == number).values(**values))
+
+
+def settle(
+    tx: sa.Connection,
+    item: OutboxItem,
+    state: OutboxState,
+    *,
+    results: Mapping[str, Mapping[str, Any]] | None = None,
+    error: str = "",
+    due_at: datetime | None = None,
+) -> bool:
+    """Write down what became of a claimed mail; False when it was settled before."""
+    values: dict[str, Any] = {"state": state.value, "error": error, "claimed_by": None}
+    if results is not None:
+        values["results"] = {address: dict(result) for address, result in results.items()}
+    if due_at is not None:
+        values["due_at"] = due_at
+    if state is OutboxState.SENT:
+        values["sent_at"] = clock.now()
+    done = tx.execute(
+        sa.update(outbox)
+        .where(outbox.c.id == item.id, outbox.c.state == OutboxState.SENDING.value)
+        .values(**values)
+    )
+    return done.rowcount == 1
+
+
+def queued_since(
+    tx: sa.Connection, mailbox: str, addresses: Sequence[str], since: datetime
+) -> dict[str, int]:
+    """How many automatic mails went, or are to go, to each of these addresses since then."""
+    wanted = {address.lower() for address in addresses}
+    query = sa.select(outbox.c.recipients).where(
+        outbox.c.mailbox == mailbox,
+        outbox.c.created_at >= since,
+        outbox.c.state.not_in((OutboxState.CANCELLED.value, OutboxState.HELD.value)),
+    )
+    counts: dict[str, int] = {}
+    for recipients in tx.scalars(query):
+        for address in {r.lower() for r in recipients} & wanted:
+            counts[address] = counts.get(address, 0) + 1
+    return counts
+
+
+def select(tx: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
+    """The outbox rows that meet the conditions, oldest first."""
+    query = sa.select(outbox).where(*conditions).order_by(outbox.c.id)
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def items(tx: sa.Connection, numbers: Sequence[int]) -> list[OutboxItem]:
+    """These outbox rows as values."""
+    found: list[OutboxItem] = []
+    for chunk in query_in_chunks(numbers):
+        rows = tx.execute(sa.select(outbox).where(outbox.c.id.in_(chunk)).order_by(outbox.c.id))
+        found.extend(_item(row) for row in rows.mappings())
+    return found
+
+
+def _item(row: sa.RowMapping) -> OutboxItem:
+    record = RecordKey(entity=row["entity"], key=row["record_key"]) if row["entity"] else None
+    return OutboxItem(
+        id=row["id"],
+        message=row["message"],
+        mailbox=row["mailbox"],
+        state=OutboxState(row["state"]),
+        recipients=tuple(row["recipients"]),
+        cause=row["cause"],
+        message_id=row["message_id"],
+        sender=row["sender"],
+        request=row["request"],
+        results=row["results"],
+        record=record,
+        attempts=row["attempts"],
+        due_at=row["due_at"],
+        error=row["error"],
+        blob=row["blob"],
+    )

@@ -1,0 +1,261 @@
+"""Records of entities: their tables are reflected where they exist, else made (S3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from kolibri_sdk import clock
+from kolibri_sdk.errors import ActionError, ConfigurationError, NotFound
+from kolibri_sdk.model.entity import Entity, FieldType, RecordKey
+from kolibri_sdk.store.schema import BigId, Json, UtcDateTime
+
+__all__ = ["Tables", "as_plain"]
+
+_TYPES: dict[FieldType, Any] = {
+    FieldType.TEXT: sa.Text,
+    FieldType.INTEGER: sa.BigInteger,
+    FieldType.NUMBER: sa.Float,
+    FieldType.BOOLEAN: sa.Boolean,
+    FieldType.DATETIME: UtcDateTime,
+    FieldType.USER: sa.Text,
+    FieldType.JSON: Json,
+}
+
+
+def as_plain(value: Any) -> Any:
+    """A column's value as JSON knows it: times as ISO text, numbers as numbers, bytes left out."""
+    if isinstance(value, datetime):
+        return clock.utc(value).isoformat() if value.tzinfo else value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+class Tables:
+    """The tables of the entities, reflected once each.
+
+    Parameters
+    ----------
+    entities : mapping of str to Entity
+        By name, as in ``rules/entities``.
+    """
+
+    def __init__(self, entities: Mapping[str, Entity]) -> None:
+        self.entities = dict(entities)
+        self._tables: dict[str, sa.Table] = {}
+        self._made: set[str] = set()
+
+    def entity(self, name: str) -> Entity:
+        """The entity of this name, or NotFound with near names."""
+        try:
+            return self.entities[name]
+        except KeyError:
+            raise NotFound.named("entity", name, list(self.entities)) from None
+
+    def ensure(self, tx: sa.Connection, name: str) -> sa.Table:
+        """The entity's table; made when the database has none of that name.
+
+        Raises
+        ------
+        ConfigurationError
+            When the table that is there lacks a column which the entity names.
+        """
+        entity = self.entity(name)
+        if name in self._tables:
+            return self._tables[name]
+        if not sa.inspect(tx).has_table(entity.table):
+            _described(entity).create(tx)
+        table = sa.Table(entity.table, sa.MetaData(), autoload_with=tx)
+        for field, kind in entity.fields.items():
+            if field in table.c and kind is FieldType.DATETIME:
+                table.c[field].type = UtcDateTime()
+        _require_columns(entity, table)
+        self._tables[name] = table
+        return table
+
+    def forget(self) -> None:
+        """Reflect anew: the transaction that made a table was rolled back."""
+        self._tables.clear()
+
+    def insert(
+        self, tx: sa.Connection, name: str, values: Mapping[str, Any]
+    ) -> tuple[RecordKey, dict[str, Any]]:
+        """Make a record; its key, and the record as it is now in the database."""
+        entity, table = self.entity(name), self.ensure(tx, name)
+        row = {field: _fitting(entity, table, field, value) for field, value in values.items()}
+        if entity.number and entity.number not in row and entity.key not in row:
+            key = _next_key(tx, table, entity.key)
+            if key is not None:
+                row |= {entity.key: key, entity.number: entity.numbered(key)}
+        try:
+            result = tx.execute(sa.insert(table).values(**row))
+        except sa.exc.DBAPIError as error:
+            raise ActionError(
+                f"The record of {name} was refused by the database ({error.orig})",
+                f"Compare the values with the columns of the table {entity.table}",
+            ) from error
+        primary = result.inserted_primary_key
+        value = row.get(entity.key, primary[0] if primary else None)
+        key_text = RecordKey(entity=name, key=str(value))
+        return key_text, self.get(tx, key_text)
+
+    def update(
+        self, tx: sa.Connection, record: RecordKey, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Change a record; the record as it is now.
+
+        Raises
+        ------
+        NotFound
+            When there is no such record.
+        """
+        entity, table = self.entity(record.entity), self.ensure(tx, record.entity)
+        row = {field: _fitting(entity, table, field, value) for field, value in values.items()}
+        changed = tx.execute(sa.update(table).where(_is(table, entity, record)).values(**row))
+        if changed.rowcount == 0:
+            raise NotFound(f"There is no record {record}", "It may have been deleted meanwhile")
+        return self.get(tx, record)
+
+    def get(self, tx: sa.Connection, record: RecordKey) -> dict[str, Any]:
+        """The record's fields as plain values, by name.
+
+        Raises
+        ------
+        NotFound
+            When there is no such record.
+        """
+        entity, table = self.entity(record.entity), self.ensure(tx, record.entity)
+        row = (
+            tx.execute(sa.select(table).where(_is(table, entity, record))).mappings().one_or_none()
+        )
+        if row is None:
+            raise NotFound(f"There is no record {record}", "It may have been deleted")
+        return {name: as_plain(value) for name, value in row.items()}
+
+    def find(self, tx: sa.Connection, record: RecordKey) -> dict[str, Any] | None:
+        """The record's fields, or None when there is no such record or no such entity."""
+        try:
+            return self.get(tx, record)
+        except NotFound:
+            return None
+
+    def plain(self, tx: sa.Connection, name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """A row as a trigger wrote it, in the form that ``get`` gives it.
+
+        SQLite's triggers know booleans as 0 and 1 and times as text without a zone.
+        """
+        table = self.ensure(tx, name)
+        return {field: _from_trigger(table, field, value) for field, value in raw.items()}
+
+    def select(self, tx: sa.Connection, name: str) -> list[dict[str, Any]]:
+        """All records of an entity, by key."""
+        entity, table = self.entity(name), self.ensure(tx, name)
+        query = sa.select(table).order_by(table.c[entity.key])
+        return [dict(row) for row in tx.execute(query).mappings()]
+
+    def of_numbers(self, tx: sa.Connection, name: str, numbers: list[str]) -> list[RecordKey]:
+        """The records that people call by these numbers."""
+        entity = self.entity(name)
+        if entity.number is None:
+            return []
+        table = self.ensure(tx, name)
+        query = sa.select(table.c[entity.key]).where(table.c[entity.number].in_(numbers))
+        return [RecordKey(entity=name, key=str(key)) for key in tx.scalars(query)]
+
+
+def _described(entity: Entity) -> sa.Table:
+    columns = [sa.Column(entity.key, BigId, primary_key=True)]
+    columns += [
+        sa.Column(name, _TYPES[kind], unique=True if name == entity.number else None)
+        for name, kind in entity.fields.items()
+        if name != entity.key
+    ]
+    return sa.Table(entity.table, sa.MetaData(), *columns)
+
+
+def _from_trigger(table: sa.Table, field: str, value: Any) -> Any:
+    kind = table.c[field].type if field in table.c else None
+    if isinstance(kind, sa.Boolean) and value is not None:
+        return bool(value)
+    if isinstance(kind, sa.DateTime | UtcDateTime) and isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        return as_plain(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if isinstance(kind, sa.JSON) and isinstance(value, str):
+        return json.loads(value)
+    return value
+
+
+def _require_columns(entity: Entity, table: sa.Table) -> None:
+    missing = [name for name in (entity.key, *entity.fields) if name not in table.c]
+    if missing:
+        raise ConfigurationError(
+            f"{entity.file or entity.name}: the table {entity.table} has no column "
+            + ", ".join(repr(name) for name in missing),
+            "Add it to the table, or take it out of the entity",
+        )
+
+
+def _is(table: sa.Table, entity: Entity, record: RecordKey) -> sa.ColumnElement[bool]:
+    column = table.c[entity.key]
+    try:
+        value = column.type.python_type(record.key)
+    except (NotImplementedError, TypeError, ValueError):
+        return sa.cast(column, sa.Text) == record.key
+    same: sa.ColumnElement[bool] = column == value
+    return same
+
+
+def _fitting(entity: Entity, table: sa.Table, field: str, value: Any) -> Any:
+    if field not in table.c:
+        raise ActionError(
+            f"{entity.name} has no field {field!r}",
+            "It has: " + ", ".join(sorted(table.c.keys())),
+        )
+    kind = table.c[field].type
+    if isinstance(value, str) and isinstance(kind, sa.DateTime | UtcDateTime):
+        return _moment(entity, field, value)
+    if isinstance(value, dict | list) and not isinstance(kind, sa.JSON):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(kind, sa.Text | sa.String) and isinstance(value, int | float | bool):
+        return json.dumps(value)
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
+
+
+def _moment(entity: Entity, field: str, value: str) -> datetime:
+    try:
+        return clock.utc(datetime.fromisoformat(value))
+    except ValueError as error:
+        raise ActionError(
+            f"{entity.name}.{field} is a time, and {value!r} is none",
+            "Give ISO 8601 with a zone, such as message.received",
+        ) from error
+
+
+def _next_key(tx: sa.Connection, table: sa.Table, key: str) -> int | None:
+    """The key of the next record where the database counts them itself, else None."""
+    column = table.c[key]
+    if not isinstance(column.type, sa.Integer) or not column.primary_key:
+        return None
+    if tx.dialect.name == "sqlite":
+        # The transaction holds the write lock: nobody else can take it meanwhile.
+        return int(tx.execute(sa.select(sa.func.coalesce(sa.func.max(column), 0))).scalar_one()) + 1
+    name = tx.execute(
+        sa.select(sa.func.pg_get_serial_sequence(table.name, key))
+    ).scalar_one_or_none()
+    if name is None:
+        return None
+    return int(tx.execute(sa.text("select nextval(:name)"), {"name": name}).scalar_one())

@@ -1,0 +1,314 @@
+"""The tables, as SQLAlchemy Core objects; what each row is stands beside each table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+__all__ = [
+    "activity",
+    "attachment",
+    "blob",
+    "decision",
+    "event",
+    "ledger",
+    "mailbox_state",
+    "message",
+    "metadata",
+    "outbox",
+    "provenance",
+    "reference_key",
+    "rule_version",
+    "run",
+    "sequence",
+    "user",
+]
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC datetime; a naive one is refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Convert to UTC; SQLite keeps it without the zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(
+        self,
+        value: datetime | None,
+        dialect: sa.Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
+    ) -> datetime | None:
+        """Make it aware again."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+metadata = sa.MetaData()
+
+
+def _column(name: str, kind: Any, **options: Any) -> sa.Column[Any]:
+    options.setdefault("nullable", False)
+    return sa.Column(name, kind, **options)
+
+
+#: One mail, in or out: the central KolibriMessage.
+message = sa.Table(
+    "kolibri_message",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=False),
+    _column("direction", sa.Text),
+    _column("mailbox", sa.Text),
+    _column("state", sa.Text),
+    _column("attempts", sa.Integer, server_default="0"),
+    _column("received_at", UtcDateTime, nullable=True),
+    _column("sent_at", UtcDateTime, nullable=True),
+    _column("stored_at", UtcDateTime),
+    _column("message_id", sa.Text, nullable=True),
+    _column("in_reply_to", Json, nullable=True),
+    _column("reference_ids", Json, nullable=True),
+    _column("from_address", sa.Text, nullable=True),
+    _column("from_name", sa.Text, nullable=True),
+    _column("to_addresses", Json, nullable=True),
+    _column("cc_addresses", Json, nullable=True),
+    _column("reply_to_addresses", Json, nullable=True),
+    _column("return_path", sa.Text, nullable=True),
+    _column("subject", sa.Text, nullable=True),
+    _column("text", sa.Text, nullable=True),
+    _column("reply_text", sa.Text, nullable=True),
+    _column("html", sa.Text, nullable=True),
+    _column("headers", Json, nullable=True),
+    _column("kind", sa.Text, server_default="ordinary"),
+    _column("size", sa.BigInteger),
+    _column("blob", sa.Text, nullable=True),
+    _column("entity", sa.Text, nullable=True),
+    _column("record_key", sa.Text, nullable=True),
+    _column("grade", sa.Text, nullable=True),
+    _column("suggestions", Json, nullable=True),
+    _column("bounces", Json, nullable=True),
+    _column("defects", Json, nullable=True),
+    _column("error", sa.Text, server_default=""),
+    sa.Index("kolibri_message_by_state", "state", "mailbox", "id"),
+    sa.Index("kolibri_message_by_message_id", "message_id"),
+    sa.Index("kolibri_message_by_record", "entity", "record_key"),
+)
+
+#: One part of a mail that is not its text.
+attachment = sa.Table(
+    "kolibri_attachment",
+    metadata,
+    _column("message", BigId, primary_key=True),
+    _column("position", sa.Integer, primary_key=True),
+    _column("filename", sa.Text),
+    _column("content_type", sa.Text),
+    _column("content_id", sa.Text, nullable=True),
+    _column("inline", sa.Boolean),
+    _column("size", sa.BigInteger),
+    _column("blob", sa.Text),
+)
+
+#: Bytes by SHA-256, stored once.
+blob = sa.Table(
+    "kolibri_blob",
+    metadata,
+    _column("sha256", sa.Text, primary_key=True),
+    _column("size", sa.BigInteger),
+    _column("codec", sa.Text),
+    _column("data", sa.LargeBinary),
+)
+
+#: One mail seen on a server: the truth about what was fetched.
+ledger = sa.Table(
+    "kolibri_ledger",
+    metadata,
+    _column("mailbox", sa.Text, primary_key=True),
+    _column("folder", sa.Text, primary_key=True),
+    _column("uidvalidity", sa.BigInteger, primary_key=True),
+    _column("uid", sa.Text, primary_key=True),
+    _column("state", sa.Text),  # stored | duplicate | passed_over | failing
+    _column("content", sa.Text, nullable=True),
+    _column("message", BigId, nullable=True),
+    _column("server_done", sa.Boolean, server_default=sa.false()),
+    _column("attempts", sa.Integer, server_default="0"),
+    _column("error", sa.Text, server_default=""),
+    _column("seen_at", UtcDateTime),
+    sa.Index("kolibri_ledger_by_content", "mailbox", "content"),
+    sa.Index(
+        "kolibri_ledger_undone",
+        "mailbox",
+        "folder",
+        sqlite_where=sa.text("server_done = 0"),
+        postgresql_where=sa.text("not server_done"),
+    ),
+)
+
+#: One folder of a mailbox: how far it was read (S16), and how it fares.
+mailbox_state = sa.Table(
+    "kolibri_mailbox_state",
+    metadata,
+    _column("mailbox", sa.Text, primary_key=True),
+    _column("folder", sa.Text, primary_key=True),
+    _column("uidvalidity", sa.BigInteger, nullable=True),
+    _column("high_water", sa.BigInteger, nullable=True),
+    _column("last_run", UtcDateTime, nullable=True),
+    _column("last_success", UtcDateTime, nullable=True),
+    _column("last_error", sa.Text, server_default=""),
+    _column("failures", sa.Integer, server_default="0"),
+    _column("retry_at", UtcDateTime, nullable=True),
+    _column("lease_owner", sa.Text, nullable=True),
+    _column("lease_until", UtcDateTime, nullable=True),
+)
+
+#: One change of a record, written by the trigger in the writer's own transaction.
+event = sa.Table(
+    "kolibri_event",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=True),
+    _column("entity", sa.Text),
+    _column("record_key", sa.Text),
+    _column("kind", sa.Text),
+    _column("before", Json, nullable=True),
+    _column("after", Json, nullable=True),
+    _column("at", UtcDateTime),
+    _column("cause", sa.Text, nullable=True),
+    _column("state", sa.Text, server_default="new"),  # new | done | failed
+    _column("attempts", sa.Integer, server_default="0"),
+    _column("error", sa.Text, server_default=""),
+    sa.Index("kolibri_event_by_state", "state", "id"),
+)
+
+#: One rule on one message or event: what it said, and why.
+decision = sa.Table(
+    "kolibri_decision",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=False),
+    _column("rule", sa.Text),
+    _column("digest", sa.Text),
+    _column("message", BigId, nullable=True),
+    _column("event", BigId, nullable=True),
+    _column("verdict", sa.Text),
+    _column("shadow", sa.Boolean),
+    _column("reason", sa.Text),
+    _column("line", sa.Integer, nullable=True),
+    _column("column", sa.Integer, nullable=True),
+    _column("micros", sa.Float),
+    _column("actions", Json, nullable=True),
+    _column("at", UtcDateTime),
+    sa.UniqueConstraint("rule", "message", name="kolibri_decision_once_per_message"),
+    sa.UniqueConstraint("rule", "event", name="kolibri_decision_once_per_event"),
+    sa.Index("kolibri_decision_by_message", "message"),
+)
+
+#: The text of a rule by digest; append-only.
+rule_version = sa.Table(
+    "kolibri_rule_version",
+    metadata,
+    _column("digest", sa.Text, primary_key=True),
+    _column("rule", sa.Text),
+    _column("document", Json),
+    _column("first_seen", UtcDateTime),
+)
+
+#: One mail to be sent to a group of recipients that share a language.
+outbox = sa.Table(
+    "kolibri_outbox",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=False),
+    _column("message", BigId),
+    _column("mailbox", sa.Text),
+    _column("state", sa.Text),
+    _column("cause", sa.Text, unique=True),
+    _column("message_id", sa.Text, unique=True),
+    _column("sender", sa.Text),
+    _column("recipients", Json),
+    _column("results", Json),
+    _column("request", Json),
+    _column("entity", sa.Text, nullable=True),
+    _column("record_key", sa.Text, nullable=True),
+    _column("attempts", sa.Integer, server_default="0"),
+    _column("due_at", UtcDateTime),
+    _column("claimed_by", sa.Text, nullable=True),
+    _column("claimed_at", UtcDateTime, nullable=True),
+    _column("created_at", UtcDateTime),
+    _column("sent_at", UtcDateTime, nullable=True),
+    _column("blob", sa.Text, nullable=True),
+    _column("error", sa.Text, server_default=""),
+    sa.Index("kolibri_outbox_by_state", "state", "due_at"),
+    sa.Index("kolibri_outbox_by_message", "message"),
+)
+
+#: One entry in a record's activity stream.
+activity = sa.Table(
+    "kolibri_activity",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=False),
+    _column("entity", sa.Text),
+    _column("record_key", sa.Text),
+    _column("kind", sa.Text),
+    _column("message", BigId, nullable=True),
+    _column("author", sa.Text),
+    _column("at", UtcDateTime),
+    _column("text", sa.Text),
+    _column("cause", sa.Text),
+    sa.Index("kolibri_activity_by_record", "entity", "record_key", "id"),
+)
+
+#: Somebody the system knows.
+user = sa.Table(
+    "kolibri_user",
+    metadata,
+    _column("id", sa.Text, primary_key=True),
+    _column("address", sa.Text, unique=True),
+    _column("name", sa.Text, server_default=""),
+    _column("language", sa.Text, nullable=True),
+    _column("groups", Json),
+)
+
+#: One pass of the poller.
+run = sa.Table(
+    "kolibri_run",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=False),
+    _column("started_at", UtcDateTime),
+    _column("finished_at", UtcDateTime),
+    _column("counts", Json),
+    _column("errors", Json),
+)
+
+#: A secret that signs message references; retired ones still verify.
+reference_key = sa.Table(
+    "kolibri_reference_key",
+    metadata,
+    _column("id", sa.Integer, primary_key=True, autoincrement=False),
+    _column("secret", sa.LargeBinary),
+    _column("created_at", UtcDateTime),
+    _column("retired_at", UtcDateTime, nullable=True),
+)
+
+#: SQLite: the next free id of each table whose ids are assigned by the client.
+sequence = sa.Table(
+    "kolibri_sequence",
+    metadata,
+    _column("name", sa.Text, primary_key=True),
+    _column("next", sa.BigInteger),
+)
+
+#: SQLite: what the transaction at hand writes for; the triggers copy it into the event.
+provenance = sa.Table(
+    "kolibri_provenance",
+    metadata,
+    _column("id", sa.Integer, primary_key=True, autoincrement=False),
+    _column("cause", sa.Text),
+)

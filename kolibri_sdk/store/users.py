@@ -1,0 +1,64 @@
+"""Users: who the system knows, by id and by address (S8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from kolibri_sdk.model.user import User
+from kolibri_sdk.store.dialect import query_in_chunks, upsert
+from kolibri_sdk.store.schema import user
+
+__all__ = ["find", "group", "put", "select"]
+
+
+def put(tx: sa.Connection, person: User) -> None:
+    """Enter a user, or replace the one with this id."""
+    values = {
+        "address": person.address,
+        "name": person.name,
+        "language": person.language,
+        "groups": list(person.groups),
+    }
+    tx.execute(
+        upsert(tx, user)
+        .values(id=person.id, **values)
+        .on_conflict_do_update(index_elements=["id"], set_=values)
+    )
+
+
+def find(tx: sa.Connection, names: Iterable[str]) -> dict[str, User]:
+    """The users with these ids or addresses (whatever their case): name asked for → user."""
+    wanted = {name.lower(): name for name in names}
+    found: dict[str, User] = {}
+    low_id, low_address = sa.func.lower(user.c.id), sa.func.lower(user.c.address)
+    for chunk in query_in_chunks(wanted):
+        rows = tx.execute(sa.select(user).where(low_id.in_(chunk) | low_address.in_(chunk)))
+        for person in map(_user, rows):
+            for low in (person.id.lower(), person.address.lower()):
+                if low in wanted:
+                    found[wanted[low]] = person
+    return found
+
+
+def group(tx: sa.Connection, name: str) -> list[User]:
+    """The members of a group, by id."""
+    everybody = map(_user, tx.execute(sa.select(user).order_by(user.c.id)))
+    return [person for person in everybody if name in person.groups]
+
+
+def select(tx: sa.Connection) -> list[dict[str, Any]]:
+    """All users, by id."""
+    return [dict(row) for row in tx.execute(sa.select(user).order_by(user.c.id)).mappings()]
+
+
+def _user(row: Any) -> User:
+    return User(
+        id=row.id,
+        address=row.address,
+        name=row.name,
+        language=row.language,
+        groups=tuple(row.groups or ()),
+    )
