@@ -140,6 +140,9 @@ class Example(Document):
 
     mail: str = Field(description="an .eml file, relative to the rule's file")
     match: bool
+    record: dict[str, Any] | None = Field(
+        None, description="the record that the mail refers to, by a reference that counts as signed"
+    )
 
 
 def _digest(rule: Document, *fields: str) -> str:
