@@ -1,0 +1,195 @@
+"""IMAP (RFC 3501): what to look for, what to fetch, what to mark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self, TypeVar
+
+from imapclient import DELETED, SEEN
+
+from kolibri_sdk.checkpoint import reach
+from kolibri_sdk.errors import ConnectionFailed
+from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
+from kolibri_sdk.mailboxes.imap_answer import MONTHS, Answer
+from kolibri_sdk.mailboxes.imap_session import LINE_LOST, ImapSession
+from kolibri_sdk.mailboxes.source import (
+    BATCH_MAILS,
+    Batch,
+    Fetched,
+    FolderStatus,
+    Listed,
+    Listing,
+    in_batches,
+)
+from kolibri_sdk.mailboxes.survey import Survey
+
+__all__ = ["ImapSource"]
+
+RECONNECTS = 24  #: per batch: enough to corner two mails on which the server hangs up
+WHOLE = "(UID FLAGS INTERNALDATE BODY.PEEK[])"  # PEEK: the flags stay as they are
+OUTLINE = "(UID RFC822.SIZE INTERNALDATE)"
+
+_T = TypeVar("_T")
+
+
+class ImapSource:
+    """A mailbox read by IMAP; see :class:`~kolibri_sdk.mailboxes.MailSource`.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        The server.
+    password : str
+        In plain text.
+    folders : sequence of str
+        The folders to read.
+    """
+
+    def __init__(self, endpoint: Endpoint, password: str, folders: Sequence[str]) -> None:
+        self._endpoint = endpoint
+        self._folders = tuple(folders)
+        self._reconnects = RECONNECTS
+        self._session = ImapSession(endpoint, password)
+
+    def folders(self) -> tuple[str, ...]:
+        """The folders that the mailbox's file names."""
+        return self._folders
+
+    def open(self, folder: str) -> FolderStatus:
+        """Open a folder, for reading alone if the server allows no more."""
+        return self._session.open(folder)
+
+    def list(self, *, unread: bool, above: int | None, since: datetime | None) -> Listing:
+        """The mails that may be new, by growing UID; sizes are asked for when they are fetched."""
+        low = (above or 0) + 1
+        with self._endpoint.told("looking for new mail"):
+            unseen = self._session.search("UNSEEN", low=1 if unread else low)
+            wanted = set(unseen) if unread else self._session.search("ALL", low=low)
+            if unread and above is not None:
+                wanted |= self._session.search("ALL", low=low)
+            if since is not None:
+                wanted = self._arrived_since(since, wanted)
+        return [Listed(str(uid), None, uid not in unseen) for uid in sorted(wanted)]
+
+    def fetch(self, listed: Sequence[Listed]) -> Iterator[Batch]:
+        """The mails in batches; no flag changes.
+
+        A mail that the server refuses, or on which it hangs up, is cornered by halving the batch,
+        and comes with its error.
+        """
+        for some in _slices(listed, BATCH_MAILS):
+            for batch in in_batches(self._with_sizes(some)):
+                self._reconnects = RECONNECTS
+                fetched = self._fetch([int(mail.uid) for mail in batch])
+                reach("fetch.batch")
+                yield [fetched[int(mail.uid)] for mail in batch]
+
+    def mark_seen(self, uids: Sequence[str]) -> None:
+        r"""Set ``\Seen``."""
+        with self._endpoint.told("marking mail as read"):
+            for some in _slices([int(uid) for uid in uids], BATCH_MAILS):
+                self._session.client.add_flags(some, [SEEN], silent=True)
+
+    def mark_deleted(self, uids: Sequence[str]) -> None:
+        r"""Set ``\Deleted``, and expunge exactly these where the server has UIDPLUS (RFC 4315).
+
+        Without it they stay marked: a plain EXPUNGE would remove a colleague's mail, too.
+        """
+        client = self._session.client
+        with self._endpoint.told("deleting mail"):
+            for some in _slices([int(uid) for uid in uids], BATCH_MAILS):
+                client.add_flags(some, [DELETED], silent=True)
+                if client.has_capability("UIDPLUS"):
+                    client.uid_expunge(some)
+
+    def survey(self) -> Survey:
+        """What the server says of itself and of the folders; opens none of them."""
+        client = self._session.client
+        with self._endpoint.told("asking what it can do"):
+            capabilities = tuple(answer_text(name) for name in client.capabilities())
+        version = getattr(client.socket(), "version", None)
+        return Survey(
+            tls=version() if version else None,
+            capabilities=capabilities,
+            folders=tuple(self._session.count(folder) for folder in self._folders),
+        )
+
+    def close(self) -> None:
+        """Log out; never raises."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, ConnectionFailed):
+            self._session.drop()  # a goodbye would wait for an answer once more
+        else:
+            self.close()
+
+    def _arrived_since(self, since: datetime, wanted: set[int]) -> set[int]:
+        # SEARCH SINCE knows days only, in no particular zone: a day wider first, then exactly.
+        day = since - timedelta(days=1)
+        criterion = f"SINCE {day.day}-{MONTHS[day.month - 1]}-{day.year}"
+        near = sorted(self._session.search(criterion, low=1) & wanted)
+        for some in _slices(near, BATCH_MAILS):
+            answers, _ = self._session.fetch(some, OUTLINE)
+            early = {uid for uid, answer in answers.items() if _before(answer, since)}
+            near = [uid for uid in near if uid not in early]
+        return set(near)
+
+    def _with_sizes(self, listed: Sequence[Listed]) -> Iterator[Listed]:
+        unknown = [int(mail.uid) for mail in listed if mail.size is None]
+        sizes: dict[str, int | None] = {mail.uid: mail.size for mail in listed}
+        if unknown:
+            with self._endpoint.told("asking for sizes"):
+                answers, _ = self._session.fetch(unknown, OUTLINE)
+            sizes |= {str(uid): answer.size for uid, answer in answers.items()}
+        for mail in listed:
+            yield Listed(mail.uid, sizes[mail.uid], mail.seen)
+
+    def _fetch(self, uids: Sequence[int]) -> dict[int, Fetched]:
+        answers, failure = self._answers(uids)
+        fetched = {uid: _fetched(uid, answers[uid]) for uid in uids if uid in answers}
+        missing = [uid for uid in uids if uid not in fetched or fetched[uid].raw is None]
+        if failure and missing and len(uids) > 1:
+            # Answers come in order: where some came, the first that did not is the suspect.
+            at = 1 if len(missing) < len(uids) else len(missing) // 2
+            for part in (missing[:at], missing[at:]):
+                fetched |= self._fetch(part) if part else {}
+        elif missing:
+            gone = failure or "the server lists it and does not give it; deleted meanwhile?"
+            fetched |= {uid: Fetched(str(uid), None, None, False, gone) for uid in missing}
+        return fetched
+
+    def _answers(self, uids: Sequence[int]) -> tuple[dict[int, Answer], str]:
+        try:
+            return self._session.fetch(uids, WHOLE)
+        except LINE_LOST as error:
+            lost = self._endpoint.lost("fetching mail", error)
+            if self._reconnects == 0:
+                raise lost from error
+            answers = self._session.received()
+        self._reconnects -= 1
+        self._session.reconnect()
+        return answers, str(lost)
+
+
+def _fetched(uid: int, answer: Answer) -> Fetched:
+    return Fetched(str(uid), answer.raw, answer.received_at, answer.seen)
+
+
+def _before(answer: Answer, since: datetime) -> bool:
+    return answer.received_at is not None and answer.received_at < since
+
+
+def _slices(items: Sequence[_T], length: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), length):
+        yield items[start : start + length]

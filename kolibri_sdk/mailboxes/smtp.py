@@ -1,0 +1,218 @@
+"""Sending by SMTP: every stage of the dialogue known, so that each failure gets its right class."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+from kolibri_sdk.checkpoint import reach
+from kolibri_sdk.errors import (
+    MailboxError,
+    PermanentSendError,
+    SendError,
+    TemporarySendError,
+    UncertainSendError,
+)
+from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
+from kolibri_sdk.mailboxes.smtp_session import connected, line, tls_version
+from kolibri_sdk.mailboxes.smtp_wire import END, is_eight_bit, on_the_wire
+from kolibri_sdk.mailboxes.survey import Survey
+from kolibri_sdk.mailboxes.transport import address_fault, refused
+from kolibri_sdk.model.outbox import Delivery, Envelope, RecipientResult
+
+__all__ = ["SmtpTransport"]
+
+#: The reply to the final dot may take this many timeouts: to give up here leaves the mail
+#: uncertain, so RFC 5321 section 4.5.3.2.6 asks for ten minutes.
+FINAL_PATIENCE = 10
+
+
+class SmtpTransport:
+    """A connection to a submission server; see :class:`~kolibri_sdk.mailboxes.MailTransport`.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        The server.
+    password : str or None
+        In plain text; None where nobody logs in.
+    """
+
+    def __init__(self, endpoint: Endpoint, password: str | None) -> None:
+        self._endpoint = endpoint
+        self._password = password
+        self._session: smtplib.SMTP | None = connected(endpoint, password)
+
+    def send(self, envelope: Envelope, raw: bytes) -> Delivery:
+        """Hand over one mail; the line is made anew if it was idle for too long."""
+        body = on_the_wire(raw)
+        session = self._ready()
+        with self._nothing_sent("naming the sender and the recipients"):
+            self._name_sender(session, envelope, body)
+            results = tuple(self._ask(session, address) for address in envelope.recipients)
+        if any(result.status == "accepted" for result in results):
+            self._hand_over(session, body)
+        return Delivery(results)
+
+    def survey(self) -> Survey:
+        """What the server offers."""
+        session = self._ready()
+        return Survey(
+            tls=tls_version(session),
+            capabilities=tuple(
+                f"{name} {value}".strip().upper() for name, value in session.esmtp_features.items()
+            ),
+        )
+
+    def close(self) -> None:
+        """Say QUIT; never raises."""
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                session.quit()
+            session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # The dialogue, stage by stage
+
+    def _ready(self) -> smtplib.SMTP:
+        """The session, made anew where the server has ended it meanwhile; no mail is under way."""
+        if self._session is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                code, _ = self._session.rset()
+                if code == 250:
+                    return self._session
+            self._drop()
+        try:
+            self._session = connected(self._endpoint, self._password)
+        except MailboxError as error:
+            raise TemporarySendError(error.what, error.next_step) from error
+        return self._session
+
+    def _name_sender(self, session: smtplib.SMTP, envelope: Envelope, body: bytes) -> None:
+        fault = address_fault(envelope.sender) if envelope.sender else ""
+        if fault:
+            raise self._permanent(
+                f"the sender {envelope.sender!r} cannot be used: {fault}", "Correct the address."
+            )
+        options = self._options(session, envelope, body)
+        code, answer = session.docmd("MAIL", " ".join([f"FROM:<{envelope.sender}>", *options]))
+        if code != 250:
+            raise self._refusal(f"the sender {envelope.sender}", code, answer)
+
+    def _options(self, session: smtplib.SMTP, envelope: Envelope, body: bytes) -> Iterator[str]:
+        """The parameters of MAIL that this mail needs; raises where the server lacks one."""
+        if session.has_extn("size"):
+            limit = session.esmtp_features["size"]
+            if limit.isdecimal() and 0 < int(limit) < len(body):
+                raise self._permanent(
+                    f"the mail has {len(body)} bytes and the server takes {limit}",
+                    "Send it with fewer or smaller attachments.",
+                )
+            yield f"SIZE={len(body)}"
+        if is_eight_bit(body):
+            if not session.has_extn("8bitmime"):
+                raise self._permanent(
+                    "the mail has bytes beyond ASCII and the server offers no 8BITMIME",
+                    "Encode its parts as quoted-printable or base64.",
+                )
+            yield "BODY=8BITMIME"
+        if not "".join((envelope.sender, *envelope.recipients)).isascii():
+            if session.has_extn("smtputf8"):
+                session.command_encoding = "utf-8"
+                yield "SMTPUTF8"
+            elif not envelope.sender.isascii():
+                raise self._permanent(
+                    f"the sender {envelope.sender} is not ASCII and the server offers no SMTPUTF8",
+                    "Send from an ASCII address.",
+                )
+
+    def _ask(self, session: smtplib.SMTP, address: str) -> RecipientResult:
+        fault = address_fault(address)
+        if not fault and not address.isascii() and session.command_encoding != "utf-8":
+            fault = "the server offers no SMTPUTF8, which this address needs (RFC 6531)"
+        if fault:
+            return refused(address, fault)
+        code, answer = session.docmd("RCPT", f"TO:<{address}>")
+        status = {2: "accepted", 5: "permanent"}.get(code // 100, "temporary")
+        return RecipientResult(address, status, code, answer_text(answer))
+
+    def _hand_over(self, session: smtplib.SMTP, body: bytes) -> None:
+        reach("send.before_data")
+        with self._nothing_sent("handing over the mail"):
+            code, answer = session.docmd("DATA")
+            if code != 354:
+                raise self._refusal("the mail", code, answer)
+            session.send(body)
+        code, answer = self._end(session)
+        reach("send.after_data")
+        if code != 250:
+            raise self._refusal("the mail", code, answer)
+
+    def _end(self, session: smtplib.SMTP) -> tuple[int, bytes]:
+        """Write the final dot, and wait for what the server makes of it."""
+        try:
+            line(session).settimeout(self._endpoint.timeout * FINAL_PATIENCE)
+            session.send(END)
+            code, answer = session.getreply()
+            line(session).settimeout(self._endpoint.timeout)
+        except (smtplib.SMTPException, OSError) as error:
+            raise self._uncertain(answer_text(error)) from error
+        if not 200 <= code <= 599:
+            raise self._uncertain(f"it answered {answer_text(answer)!r}")
+        return code, answer
+
+    # The failures
+
+    @contextmanager
+    def _nothing_sent(self, doing: str) -> Iterator[None]:
+        """What breaks in here breaks before the mail is complete, so that nobody has got it."""
+        try:
+            yield
+        except SendError:
+            raise
+        except (smtplib.SMTPException, OSError) as error:
+            self._drop()
+            told = self._endpoint.explained(error, doing)
+            raise TemporarySendError(told.what, told.next_step) from error
+
+    def _refusal(self, what: str, code: int, answer: bytes) -> SendError:
+        said = f"{self._about} refused {what}: {code} {answer_text(answer)}"
+        if code == 421 or not 400 <= code <= 599:
+            self._drop()
+        if 500 <= code <= 599:
+            return PermanentSendError(said, "Another try would get the same answer.", code=code)
+        return TemporarySendError(said, "It is tried again later.", code=code)
+
+    def _permanent(self, why: str, next_step: str) -> PermanentSendError:
+        return PermanentSendError(f"{self._about}: {why}", next_step)
+
+    def _uncertain(self, why: str) -> UncertainSendError:
+        self._drop()
+        return UncertainSendError(
+            f"{self._about} took the whole mail, and the line was lost before it said so ({why})",
+            "It may have gone out. Ask a recipient, or look into the server's log, before it is "
+            "sent again.",
+        )
+
+    @property
+    def _about(self) -> str:
+        return f"Mailbox {self._endpoint.mailbox}: {self._endpoint}"
+
+    def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
