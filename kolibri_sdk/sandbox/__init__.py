@@ -1,0 +1,8 @@
+"""The only place that runs somebody's code: JavaScript expressions and Jinja templates."""
+
+from __future__ import annotations
+
+from kolibri_sdk.sandbox.sandbox import Sandbox
+from kolibri_sdk.sandbox.values import Outcome, Rendered, RenderJob, Script, ScriptFault
+
+__all__ = ["Outcome", "RenderJob", "Rendered", "Sandbox", "Script", "ScriptFault"]

@@ -1,0 +1,103 @@
+"""What goes into the sandbox and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["Outcome", "RenderJob", "Rendered", "Script", "ScriptFault", "Status"]
+
+Status = Literal["ok", "error", "timeout", "crash"]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One JavaScript expression.
+
+    Parameters
+    ----------
+    id : str
+        Names it in the results, such as ``create-incident/when``; unique within one call.
+    source : str
+        The expression; it may span lines. Statements, and anything that would reach out of the
+        brackets it is put into, are syntax errors.
+    expects : {"boolean", "value"}
+        ``boolean``: true or false, anything else is an error. ``value``: plain JSON data.
+    """
+
+    id: str
+    source: str
+    expects: Literal["boolean", "value"] = "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one script gave for one input.
+
+    Parameters
+    ----------
+    status : {"ok", "error", "timeout", "crash"}
+        ``timeout`` and ``crash`` mean that this script on this input cost a sandbox process.
+    value : object
+        True, False, or plain JSON data; None unless the status is ``ok``.
+    error : str
+        What happened, such as ``TypeError: …`` or ``gave 3, not true or false``.
+    line, column : int or None
+        Where in ``Script.source``, counted from 1.
+    micros : float
+        Microseconds. V8's clock ticks in milliseconds, so what is quicker than two of them carries
+        the mean of its script over the batch.
+    """
+
+    status: Status
+    value: Any = None
+    error: str = ""
+    line: int | None = None
+    column: int | None = None
+    micros: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptFault:
+    """Why a script or a template cannot be compiled; line and column are counted from 1."""
+
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """One template to be rendered.
+
+    Parameters
+    ----------
+    sources : mapping of str to str
+        Every template that ``include``, ``import`` and ``extends`` may reach: name to Jinja source.
+    name : str
+        The one to render.
+    context : mapping
+        Plain JSON data; the templates see its keys as variables.
+    html : bool
+        Escape values for HTML.
+    language : str
+        How the filters ``date``, ``datetime`` and ``number`` write, such as ``de`` or ``de-AT``.
+    """
+
+    sources: Mapping[str, str]
+    name: str
+    context: Mapping[str, Any]
+    html: bool = False
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A rendered text, or the template and line at which it failed."""
+
+    status: Status
+    text: str = ""
+    error: str = ""
+    template: str = ""
+    line: int | None = None
