@@ -109,9 +109,7 @@ class KolibriError(Exception):
 class ConfigurationError(KolibriError):
     """A file, a setting or a parameter is wrong; ``problems`` names each place and its mend."""
 
-    def __init__(
-        self, what: str, next_step: str = "", *, problems: Iterable[Problem] = ()
-    ) -> None:
+    def __init__(self, what: str, next_step: str = "", *, problems: Iterable[Problem] = ()) -> None:
         super().__init__(what, next_step)
         self.problems: tuple[Problem, ...] = tuple(problems)
 

@@ -61,6 +61,14 @@ class Rulebook:
         rules = (rule for rule in self.outbound_rules if rule.entity == entity)
         return tuple(sorted(rules, key=lambda rule: (rule.order, rule.name)))
 
+    def own_addresses(self) -> dict[str, str]:
+        """Every address of our own mailboxes, lower case, and why no rule writes to it."""
+        return {
+            address: f"is our own mailbox {mailbox.name}"
+            for mailbox in self.mailboxes.values()
+            for address in mailbox.own_addresses
+        }
+
     def described(self, kind: str) -> frozenset[str]:
         """The names that have a file, faulty or not; ``kind`` is a folder such as ``mailboxes``."""
         return self.names.get(kind, frozenset())

@@ -59,8 +59,7 @@ def _script_problems(rulebook: Rulebook, sandbox: Sandbox) -> Iterator[Problem]:
         for path, source in _expressions(rule):
             name = f"{rule.file}#{path}"
             known[name] = rule, path
-            expects = "boolean" if path == "when" else "value"
-            scripts.append(Script(name, source, expects=expects))
+            scripts.append(Script(name, source, "boolean" if path == "when" else "value"))
     for name, fault in sandbox.check_scripts(scripts).items():
         rule, path = known[name]
         place = rulebook.expression_place(rule, path, fault.line, fault.column)

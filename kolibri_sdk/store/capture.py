@@ -129,13 +129,17 @@ def _postgresql_trigger(entity: Entity) -> list[str]:
     ]
 
 
-def pending(tx: sa.Connection, limit: int, *, max_attempts: int) -> list[RecordEvent]:
+def pending(
+    tx: sa.Connection, limit: int, *, max_attempts: int, after: int = 0
+) -> list[RecordEvent]:
     """Events that no outgoing rule has seen, and failed ones with a try left; oldest first."""
     waiting = sa.or_(
         event.c.state == "new",
         sa.and_(event.c.state == "failed", event.c.attempts < max_attempts),
     )
-    rows = tx.execute(sa.select(event).where(waiting).order_by(event.c.id).limit(limit))
+    rows = tx.execute(
+        sa.select(event).where(waiting, event.c.id > after).order_by(event.c.id).limit(limit)
+    )
     return [
         RecordEvent(
             id=row.id,

@@ -16,27 +16,38 @@ from kolibri_sdk.store.schema import ledger, mailbox_state
 __all__ = [
     "Entry",
     "FolderState",
-    "add",
+    "enlist",
     "failures",
     "folder_state",
     "known_contents",
     "known_uids",
     "mark_done",
-    "note_failure",
     "save_folder_state",
+    "settle",
+    "still_open",
+    "to_fetch",
     "undone",
 ]
 
 
+_OPEN = ("listed", "failing")
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One mail seen on a server; ``state`` is stored, duplicate, passed_over or failing."""
+    """What became of a mail seen on a server.
+
+    ``state`` is ``stored``, ``duplicate`` (the same bytes came by this mailbox before),
+    ``passed_over`` (there before the first run and not asked for), ``failing`` (listed, cannot be
+    fetched, is tried again) or ``quarantined`` (given up; visible, can be released).
+    """
 
     uid: str
     state: str
     content: str | None = None
     message: int | None = None
-    server_done: bool = False
+    server_done: bool = True
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +72,71 @@ def _folder(mailbox: str, folder: str, uidvalidity: int) -> sa.ColumnElement[boo
 def known_uids(
     tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int, uids: Iterable[str]
 ) -> set[str]:
-    """Which of these UIDs need not be fetched again; a failing one needs to."""
+    """Which of these UIDs the ledger knows, whatever became of them."""
     known: set[str] = set()
     for chunk in query_in_chunks(uids):
         query = sa.select(ledger.c.uid).where(
-            _folder(mailbox, folder, uidvalidity),
-            ledger.c.uid.in_(chunk),
-            ledger.c.state != "failing",
+            _folder(mailbox, folder, uidvalidity), ledger.c.uid.in_(chunk)
         )
         known.update(tx.scalars(query))
     return known
+
+
+def enlist(
+    tx: sa.Connection,
+    mailbox: str,
+    folder: str,
+    uidvalidity: int,
+    uids: Iterable[str],
+    state: str = "listed",
+) -> None:
+    """Enter mails before they are fetched, so that one listed once is never forgotten.
+
+    Between listing and fetching a colleague may open a mail, or this process may end: the mail
+    would not be unseen any more, and yet it has to be fetched.
+    """
+    now = clock.now()
+    rows = [
+        {
+            "mailbox": mailbox,
+            "folder": folder,
+            "uidvalidity": uidvalidity,
+            "uid": uid,
+            "state": state,
+            "server_done": True,
+            "seen_at": now,
+        }
+        for uid in uids
+    ]
+    if rows:
+        tx.execute(upsert(tx, ledger).on_conflict_do_nothing(), rows)
+
+
+def to_fetch(tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int) -> list[str]:
+    """The UIDs that were listed and are not in the database yet."""
+    query = sa.select(ledger.c.uid).where(
+        _folder(mailbox, folder, uidvalidity), ledger.c.state.in_(_OPEN)
+    )
+    return list(tx.scalars(query))
+
+
+def still_open(
+    tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int, uids: Iterable[str]
+) -> dict[str, int]:
+    """Which of these nobody has fetched meanwhile, locked for this transaction: UID → tries."""
+    found: dict[str, int] = {}
+    for chunk in query_in_chunks(uids):
+        query = (
+            sa.select(ledger.c.uid, ledger.c.attempts)
+            .where(
+                _folder(mailbox, folder, uidvalidity),
+                ledger.c.uid.in_(chunk),
+                ledger.c.state.in_(_OPEN),
+            )
+            .with_for_update()
+        )
+        found.update({row.uid: row.attempts for row in tx.execute(query)})
+    return found
 
 
 def known_contents(tx: sa.Connection, mailbox: str, contents: Iterable[str]) -> dict[str, int]:
@@ -84,71 +150,37 @@ def known_contents(tx: sa.Connection, mailbox: str, contents: Iterable[str]) -> 
     return found
 
 
-def add(
+def settle(
     tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int, entries: Sequence[Entry]
 ) -> None:
-    """Enter these mails; a failing one that came through at last is overwritten.
-
-    Raises
-    ------
-    sqlalchemy.exc.IntegrityError
-        When another poller entered one of them meanwhile.
-    """
+    """Write down what became of listed mails."""
     if not entries:
         return
-    uids = [entry.uid for entry in entries]
-    for chunk in query_in_chunks(uids):
-        tx.execute(
-            sa.delete(ledger).where(
-                _folder(mailbox, folder, uidvalidity),
-                ledger.c.uid.in_(chunk),
-                ledger.c.state == "failing",
-            )
-        )
-    now = clock.now()
-    place = {"mailbox": mailbox, "folder": folder, "uidvalidity": uidvalidity, "seen_at": now}
+    key = sa.bindparam("b_uid")
+    update = sa.update(ledger).where(_folder(mailbox, folder, uidvalidity), ledger.c.uid == key)
     tx.execute(
-        sa.insert(ledger),
+        update.values(attempts=ledger.c.attempts + 1),
         [
             {
-                **place,
-                "uid": entry.uid,
+                "b_uid": entry.uid,
                 "state": entry.state,
                 "content": entry.content,
                 "message": entry.message,
                 "server_done": entry.server_done,
+                "error": entry.error,
             }
             for entry in entries
         ],
     )
 
 
-def note_failure(
-    tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int, uid: str, error: str
-) -> int:
-    """Count one more failed try to fetch this mail; how many there were."""
-    values = {
-        "mailbox": mailbox,
-        "folder": folder,
-        "uidvalidity": uidvalidity,
-        "uid": uid,
-        "state": "failing",
-        "server_done": True,
-        "attempts": 1,
-        "error": error,
-        "seen_at": clock.now(),
-    }
-    insert = upsert(tx, ledger).values(**values)
-    statement = insert.on_conflict_do_update(
-        index_elements=["mailbox", "folder", "uidvalidity", "uid"],
-        set_={"attempts": ledger.c.attempts + 1, "error": error},
-    ).returning(ledger.c.attempts)
-    return int(tx.execute(statement).scalar_one())
-
-
 def failures(tx: sa.Connection) -> list[dict[str, Any]]:
-    """The mails that are listed by a server and cannot be fetched."""
-    query = sa.select(ledger).where(ledger.c.state == "failing").order_by(ledger.c.seen_at)
+    """The mails that a server lists and that cannot be fetched."""
+    query = (
+        sa.select(ledger)
+        .where(ledger.c.state.in_(("failing", "quarantined")))
+        .order_by(ledger.c.seen_at)
+    )
     return [dict(row) for row in tx.execute(query).mappings()]
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "save_parsed",
     "save_unparsed",
     "select",
+    "tie",
 ]
 
 
@@ -90,19 +91,19 @@ def insert_fetched(
 
 
 def claim_fetched(
-    tx: sa.Connection, limit: int, mailboxes: Sequence[str] | None = None
+    tx: sa.Connection, limit: int, mailboxes: Sequence[str], *, tried: bool = False
 ) -> list[Claimed]:
     """Mails to parse, oldest first, each with one more attempt counted.
 
-    The count is committed before the parser sees the bytes, so that a mail which takes the
-    process down is known by its count.
+    The count is committed before the parser sees the bytes: a mail that takes the process down
+    has ``tried`` on it the next time, and is taken alone then.
     """
     query = sa.select(message.c.id, message.c.blob, message.c.attempts).where(
-        message.c.state == MessageState.FETCHED.value
+        message.c.state == MessageState.FETCHED.value,
+        message.c.mailbox.in_(mailboxes),
+        message.c.attempts > 0 if tried else message.c.attempts == 0,
     )
-    if mailboxes is not None:
-        query = query.where(message.c.mailbox.in_(mailboxes))
-    rows = tx.execute(query.order_by(message.c.id).limit(limit)).all()
+    rows = tx.execute(query.order_by(message.c.attempts, message.c.id).limit(limit)).all()
     for chunk in query_in_chunks(row.id for row in rows):
         tx.execute(
             sa.update(message)
@@ -250,6 +251,15 @@ def finish(
         )
     )
     return moved.rowcount == 1
+
+
+def tie(tx: sa.Connection, number: int, record: RecordKey, grade: str) -> None:
+    """Tie a message to a record."""
+    tx.execute(
+        sa.update(message)
+        .where(message.c.id == number)
+        .values(entity=record.entity, record_key=record.key, grade=grade)
+    )
 
 
 def get(tx: sa.Connection, number: int) -> StoredMessage:

@@ -57,7 +57,6 @@ class Tables:
     def __init__(self, entities: Mapping[str, Entity]) -> None:
         self.entities = dict(entities)
         self._tables: dict[str, sa.Table] = {}
-        self._made: set[str] = set()
 
     def entity(self, name: str) -> Entity:
         """The entity of this name, or NotFound with near names."""
@@ -86,6 +85,12 @@ class Tables:
         _require_columns(entity, table)
         self._tables[name] = table
         return table
+
+    def use(self, entities: Mapping[str, Entity]) -> None:
+        """Take other entities from now on; tables are reflected anew where one has changed."""
+        if dict(entities) != self.entities:
+            self.entities = dict(entities)
+            self.forget()
 
     def forget(self) -> None:
         """Reflect anew: the transaction that made a table was rolled back."""

@@ -137,7 +137,7 @@ ledger = sa.Table(
     _column("folder", sa.Text, primary_key=True),
     _column("uidvalidity", sa.BigInteger, primary_key=True),
     _column("uid", sa.Text, primary_key=True),
-    _column("state", sa.Text),  # stored | duplicate | passed_over | failing
+    _column("state", sa.Text),  # listed | stored | duplicate | passed_over | failing | …
     _column("content", sa.Text, nullable=True),
     _column("message", BigId, nullable=True),
     _column("server_done", sa.Boolean, server_default=sa.false()),

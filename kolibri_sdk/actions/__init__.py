@@ -1,0 +1,17 @@
+"""What rules do: records, notes, mails, Python functions, all in the message's own transaction."""
+
+from __future__ import annotations
+
+from kolibri_sdk.actions.carry_out import carry_out, values_of
+from kolibri_sdk.actions.registry import action, registered
+from kolibri_sdk.actions.scene import ActionScene, automatic_senders, template_context
+
+__all__ = [
+    "ActionScene",
+    "action",
+    "automatic_senders",
+    "carry_out",
+    "registered",
+    "template_context",
+    "values_of",
+]

@@ -1,0 +1,7 @@
+"""The face of the SDK: ``connect`` gives ``Kolibri``, whose collections show and change things."""
+
+from __future__ import annotations
+
+from kolibri_sdk.client.kolibri import Kolibri, RulesWarning, connect
+
+__all__ = ["Kolibri", "RulesWarning", "connect"]

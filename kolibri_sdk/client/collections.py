@@ -1,0 +1,236 @@
+"""The smaller collections of ``k``: mailboxes, rules, templates, outbox, users, runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from kolibri_sdk.client.display import listing
+from kolibri_sdk.errors import NotFound
+from kolibri_sdk.frames import DECISIONS, OUTBOX, RUNS, USERS, frame_of
+from kolibri_sdk.mailboxes import MailboxCheck, check_mailbox
+from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.model.rule import InboundRule, OutboundRule
+from kolibri_sdk.model.template import Template
+from kolibri_sdk.model.user import User
+from kolibri_sdk.pipeline import System
+from kolibri_sdk.store import decisions, outbox, runs, users
+from kolibri_sdk.store.schema import decision
+from kolibri_sdk.store.schema import outbox as outbox_table
+
+__all__ = ["Decisions", "MailboxView", "Mailboxes", "Outbox", "Rules", "Runs", "Templates", "Users"]
+
+
+class MailboxView:
+    """One mailbox: its description, and a check of its servers."""
+
+    def __init__(self, system: System, mailbox: Mailbox) -> None:
+        self._system = system
+        self.description = mailbox
+        self.name = mailbox.name
+        self.address = mailbox.address
+
+    def check(self) -> MailboxCheck:
+        """Log in on both sides, read nothing, and say what was found."""
+        return check_mailbox(self.description, root=self._system.root)
+
+    def __repr__(self) -> str:
+        sides = {"in": self.description.inbound, "out": self.description.outbound}
+        told = ", ".join(f"{side} by {s.protocol}" for side, s in sides.items() if s is not None)
+        return f"<mailbox {self.name} {self.address}: {told}>"
+
+
+class Mailboxes:
+    """The mailboxes of ``rules/mailboxes``, by name (S1)."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def __getitem__(self, name: str) -> MailboxView:
+        return MailboxView(self._system, self._system.mailbox(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._system.rulebook.mailboxes)
+
+    def __len__(self) -> int:
+        return len(self._system.rulebook.mailboxes)
+
+    def __repr__(self) -> str:
+        return "\n".join(repr(self[name]) for name in self) or "<no mailbox>"
+
+    def _repr_html_(self) -> str:
+        boxes = self._system.rulebook.mailboxes.values()
+        rows = [
+            (
+                box.name,
+                box.address,
+                f"{box.inbound.protocol}, {box.inbound.fetch.value}" if box.inbound else "",
+                box.outbound.protocol if box.outbound else "",
+            )
+            for box in boxes
+        ]
+        return listing("Mailboxes", ("name", "address", "in", "out"), rows)
+
+
+class Rules:
+    """The rules of ``rules/``, by name; ``support/create-incident`` where a name is there twice."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def inbound(self, mailbox: str) -> tuple[InboundRule, ...]:
+        """The incoming rules of a mailbox, in their order."""
+        return self._system.rulebook.inbound(self._system.mailbox(mailbox).name)
+
+    def outbound(self, entity: str) -> tuple[OutboundRule, ...]:
+        """The outgoing rules of an entity, in their order."""
+        return self._system.rulebook.outbound(self._system.tables.entity(entity).name)
+
+    def _named(self) -> dict[str, list[InboundRule | OutboundRule]]:
+        book = self._system.rulebook
+        named: dict[str, list[InboundRule | OutboundRule]] = {}
+        for rule in (*book.inbound_rules, *book.outbound_rules):
+            place = rule.mailbox if isinstance(rule, InboundRule) else rule.entity
+            named.setdefault(rule.name, []).append(rule)
+            named.setdefault(f"{place}/{rule.name}", []).append(rule)
+        return named
+
+    def __getitem__(self, name: str) -> InboundRule | OutboundRule:
+        named = self._named()
+        found = named.get(name, [])
+        if not found:
+            raise NotFound.named("rule", name, list(named))
+        if len(found) > 1:
+            full = [n for n, rules in named.items() if "/" in n and rules[0] in found]
+            raise NotFound(f"There are {len(found)} rules {name!r}", f"Say {' or '.join(full)}")
+        return found[0]
+
+    def __iter__(self) -> Iterator[InboundRule | OutboundRule]:
+        book = self._system.rulebook
+        return iter((*book.inbound_rules, *book.outbound_rules))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rules: {', '.join(rule.name for rule in self)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                rule.name,
+                rule.mailbox if isinstance(rule, InboundRule) else rule.entity,
+                "incoming" if isinstance(rule, InboundRule) else "outgoing",
+                rule.order,
+                rule.state.value,
+                rule.when.strip(),
+            )
+            for rule in self
+        ]
+        columns = ("name", "mailbox or entity", "kind", "order", "state", "when")
+        return listing("Rules", columns, rows)
+
+
+class Templates:
+    """The mail templates of ``rules/templates``, by name."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def __getitem__(self, name: str) -> Template:
+        try:
+            return self._system.rulebook.templates[name]
+        except KeyError:
+            raise NotFound.named("template", name, list(self._system.rulebook.templates)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._system.rulebook.templates)
+
+    def __len__(self) -> int:
+        return len(self._system.rulebook.templates)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} templates: {', '.join(self)}>"
+
+
+class Outbox:
+    """Mail to be sent, being sent, and sent."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def frame(self, *, state: str | None = None, mailbox: str | None = None) -> pd.DataFrame:
+        """One row per mail; columns and dtypes as in ``kolibri_sdk.frames.OUTBOX``."""
+        wanted = {"state": state, "mailbox": mailbox}
+        conditions = [
+            outbox_table.c[n] == value for n, value in wanted.items() if value is not None
+        ]
+        with self._system.store.read() as tx:
+            return frame_of(outbox.select(tx, *conditions), OUTBOX)
+
+    def __repr__(self) -> str:
+        states = self.frame()["state"].value_counts()
+        told = ", ".join(f"{number} {state}" for state, number in states.items())
+        return f"<outbox: {told or 'empty'}>"
+
+
+class Decisions:
+    """What every rule said, on every message and every change."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def frame(self, *, rule: str | None = None, verdict: str | None = None) -> pd.DataFrame:
+        """One row per decision; columns and dtypes as in ``kolibri_sdk.frames.DECISIONS``."""
+        wanted = {"rule": rule, "verdict": verdict}
+        conditions = [decision.c[n] == value for n, value in wanted.items() if value is not None]
+        with self._system.store.read() as tx:
+            return frame_of(decisions.select(tx, *conditions), DECISIONS)
+
+
+class Users:
+    """The people the system knows (S8)."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def add(
+        self,
+        id: str,  # noqa: A002 - the column's name
+        address: str,
+        *,
+        name: str = "",
+        language: str | None = None,
+        groups: tuple[str, ...] = (),
+    ) -> User:
+        """Enter a user, or replace the one with this id."""
+        person = User(id, address, name, language, tuple(groups))
+        with self._system.store.write() as tx:
+            users.put(tx, person)
+        return person
+
+    def __getitem__(self, name: str) -> User:
+        with self._system.store.read() as tx:
+            found = users.find(tx, [name])
+            known = [row["id"] for row in users.select(tx)]
+        if name not in found:
+            raise NotFound.named("user", name, known)
+        return found[name]
+
+    def frame(self) -> pd.DataFrame:
+        """One row per user; columns and dtypes as in ``kolibri_sdk.frames.USERS``."""
+        with self._system.store.read() as tx:
+            return frame_of(users.select(tx), USERS)
+
+
+class Runs:
+    """What each pass of the poller did."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def frame(self, limit: int = 1000) -> pd.DataFrame:
+        """The latest passes, oldest first; columns and dtypes as in ``kolibri_sdk.frames.RUNS``."""
+        with self._system.store.read() as tx:
+            return frame_of(runs.select(tx, limit), RUNS)

@@ -1,0 +1,154 @@
+"""``connect`` and ``Kolibri``: the face of the SDK; collections and verbs, no logic."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from kolibri_sdk.client.collections import (
+    Decisions,
+    Mailboxes,
+    Outbox,
+    Rules,
+    Runs,
+    Templates,
+    Users,
+)
+from kolibri_sdk.client.messages import Messages
+from kolibri_sdk.client.records import Records
+from kolibri_sdk.errors import Problem
+from kolibri_sdk.pipeline import PassReport, System, open_system, run_passes
+from kolibri_sdk.rulebook import check_rulebook, find_project
+
+__all__ = ["Kolibri", "RulesWarning", "connect"]
+
+
+class RulesWarning(UserWarning):
+    """A file in ``rules/`` has a mistake and is left out; the message names file, line and mend."""
+
+
+class Kolibri:
+    """An opened project.
+
+    Attributes
+    ----------
+    mailboxes, messages, records, rules, templates, outbox, decisions, users, runs
+        The collections; each has ``.frame()`` where there is a table behind it.
+
+    Examples
+    --------
+    >>> with connect() as k:                                        # doctest: +SKIP
+    ...     for report in k.poll(passes=1):
+    ...         print(report)
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.mailboxes = Mailboxes(system)
+        self.messages = Messages(system)
+        self.records = Records(system)
+        self.rules = Rules(system)
+        self.templates = Templates(system)
+        self.outbox = Outbox(system)
+        self.decisions = Decisions(system)
+        self.users = Users(system)
+        self.runs = Runs(system)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The faults in ``rules/`` that were found while it was read."""
+        return self._system.rulebook.problems
+
+    def check(self) -> tuple[Problem, ...]:
+        """All faults in ``rules/``: what was found on reading, JavaScript, templates, examples."""
+        self._system.reload_rules()
+        return check_rulebook(self._system.rulebook, self._system.sandbox)
+
+    def poll(
+        self,
+        *,
+        passes: int | None = None,
+        every: float | None = None,
+        mailboxes: Sequence[str] | None = None,
+    ) -> Iterator[PassReport]:
+        """Run the poller; a report per pass (S18).
+
+        Parameters
+        ----------
+        passes : int, optional
+            How many; without it, for ever.
+        every : float, optional
+            Seconds from the start of one pass to the next; the project's ``every`` by default.
+        mailboxes : sequence of str, optional
+            Only these.
+
+        Raises
+        ------
+        NotFound
+            When there is no mailbox of such a name.
+        """
+        beat = self._system.project.every if every is None else every
+        return run_passes(self._system, passes=passes, every=beat, mailboxes=mailboxes)
+
+    def close(self) -> None:
+        """End the sandbox and close the database."""
+        self._system.close()
+
+    def __enter__(self) -> Kolibri:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        book = self._system.rulebook
+        return (
+            f"<Kolibri {self._system.store!r}: {len(book.mailboxes)} mailboxes, "
+            f"{len(self.rules)} rules, {len(book.problems)} problems>"
+        )
+
+
+def connect(
+    database: str | None = None,
+    *,
+    rules: str | Path | None = None,
+    project: str | Path | None = None,
+) -> Kolibri:
+    """Open a project.
+
+    Parameters
+    ----------
+    database : str, optional
+        SQLAlchemy URL of SQLite or PostgreSQL. Without it: ``kolibri.toml`` in the project folder
+        or above, else the environment's ``KOLIBRI_DATABASE``.
+    rules : str or Path, optional
+        Folder of the rules; else as ``kolibri.toml`` or ``KOLIBRI_RULES`` say.
+    project : str or Path, optional
+        Where to look for ``kolibri.toml``; the working folder by default.
+
+    Raises
+    ------
+    ConfigurationError
+        When no project is found, or the database needs ``kolibri upgrade``.
+
+    Warns
+    -----
+    RulesWarning
+        For each file in ``rules/`` that has a mistake; the others are used.
+
+    Examples
+    --------
+    >>> k = connect("sqlite:///desk.db", rules="rules")             # doctest: +SKIP
+    """
+    found = find_project(project, database=database, rules=rules)
+    kolibri = Kolibri(open_system(found))
+    for problem in kolibri.problems:
+        warnings.warn(str(problem), RulesWarning, stacklevel=2)
+    return kolibri

@@ -1,0 +1,189 @@
+"""``k.messages``: KolibriMessage as objects and as a frame (S19, S20, S22)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from kolibri_sdk import clock
+from kolibri_sdk.client.display import definition_table
+from kolibri_sdk.errors import NotFound
+from kolibri_sdk.frames import DECISIONS, MESSAGES, frame_of
+from kolibri_sdk.mail import preview_frame
+from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.stored import StoredAttachment, StoredMessage
+from kolibri_sdk.pipeline import System
+from kolibri_sdk.store import blobs, decisions, messages
+from kolibri_sdk.store.schema import decision
+from kolibri_sdk.store.schema import message as table
+
+__all__ = ["AttachmentView", "MessageView", "Messages"]
+
+_RENAMED = {"to": "to_addresses", "cc": "cc_addresses"}
+
+
+class Messages:
+    """The central table of all mail, in and out.
+
+    Examples
+    --------
+    >>> k.messages.frame(mailbox="support", since="2026-05-01")     # doctest: +SKIP
+    >>> k.messages[4711].subject                                    # doctest: +SKIP
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def __getitem__(self, number: int) -> MessageView:
+        """The message with this id; NotFound where there is none."""
+        with self._system.store.read() as tx:
+            return MessageView(self._system, messages.get(tx, int(number)))
+
+    def __len__(self) -> int:
+        with self._system.store.read() as tx:
+            return len(messages.select(tx, columns=["id"]))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} messages; .frame() shows them, [id] opens one>"
+
+    def frame(
+        self,
+        *,
+        mailbox: str | None = None,
+        direction: str | None = None,
+        state: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        record: tuple[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """The messages that meet the conditions, oldest first.
+
+        Parameters
+        ----------
+        mailbox, direction, state : str, optional
+            As in the columns of these names.
+        since, until : str or datetime, optional
+            By the time the message was stored here: ISO 8601, taken as UTC where it names no
+            zone; ``until`` is left out itself.
+        record : tuple of (str, object), optional
+            Entity and key, such as ``("incident", 7)``.
+
+        Returns
+        -------
+        DataFrame
+            One row per message; columns and dtypes as in ``kolibri_sdk.frames.MESSAGES``.
+        """
+        conditions = [
+            table.c[name] == value
+            for name, value in {"mailbox": mailbox, "direction": direction, "state": state}.items()
+            if value is not None
+        ]
+        if since is not None:
+            conditions.append(table.c.stored_at >= _moment(since))
+        if until is not None:
+            conditions.append(table.c.stored_at < _moment(until))
+        if record is not None:
+            conditions += [table.c.entity == record[0], table.c.record_key == str(record[1])]
+        columns = [_RENAMED.get(name, name) for name in MESSAGES]
+        with self._system.store.read() as tx:
+            rows = messages.select(tx, *conditions, columns=columns)
+        for row in rows:
+            for name, column in _RENAMED.items():
+                row[name] = [person["address"] for person in row.pop(column) or ()]
+        return frame_of(rows, MESSAGES)
+
+
+def _moment(value: str | datetime) -> datetime:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return clock.utc(moment.replace(tzinfo=clock.now().tzinfo) if moment.tzinfo is None else moment)
+
+
+class AttachmentView:
+    """One attachment: its name, type and size, and its bytes on demand."""
+
+    def __init__(self, system: System, stored: StoredAttachment) -> None:
+        self._system = system
+        self._stored = stored
+        self.filename = stored.filename
+        self.content_type = stored.content_type
+        self.size = stored.size
+        self.inline = stored.inline
+
+    def read(self) -> bytes:
+        """The decoded bytes."""
+        with self._system.store.read() as tx:
+            return blobs.get(tx, [self._stored.blob])[self._stored.blob]
+
+    def __repr__(self) -> str:
+        return f"<{self.filename} ({self.content_type}, {self.size:,} bytes)>"
+
+
+class MessageView:
+    """One KolibriMessage; its fields are attributes, its HTML is only ever shown sealed off."""
+
+    def __init__(self, system: System, stored: StoredMessage) -> None:
+        self._system = system
+        self._stored = stored
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return getattr(self._stored, name)
+        except AttributeError:
+            fields = list(StoredMessage.__dataclass_fields__)
+            raise AttributeError(str(NotFound.named("field of a message", name, fields))) from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *StoredMessage.__dataclass_fields__})
+
+    @property
+    def record(self) -> RecordKey | None:
+        """The record it belongs to."""
+        return self._stored.record
+
+    @property
+    def attachments(self) -> list[AttachmentView]:
+        """Its attachments, inline images included."""
+        return [AttachmentView(self._system, part) for part in self._stored.attachments]
+
+    @property
+    def raw(self) -> bytes:
+        """The mail byte for byte, as it came or went."""
+        name = self._stored.blob
+        if name is None:
+            raise NotFound(
+                f"Message {self._stored.id} has no bytes yet", "It is composed in the next pass"
+            )
+        with self._system.store.read() as tx:
+            return blobs.get(tx, [name])[name]
+
+    def decisions(self) -> pd.DataFrame:
+        """What each rule said of it; columns as in ``kolibri_sdk.frames.DECISIONS``."""
+        with self._system.store.read() as tx:
+            rows = decisions.select(tx, decision.c.message == self._stored.id)
+        return frame_of(rows, DECISIONS)
+
+    def __repr__(self) -> str:
+        mail = self._stored
+        return f"<message {mail.id} {mail.direction.value} {mail.sender}: {mail.subject!r}>"
+
+    def _repr_html_(self) -> str:
+        mail = self._stored
+        head = definition_table(
+            f"Message {mail.id}",
+            {
+                "From": mail.sender,
+                "To": ", ".join(str(person) for person in mail.to),
+                "Subject": mail.subject,
+                "Received": mail.received_at,
+                "Mailbox": f"{mail.mailbox} ({mail.direction.value}), {mail.state.value}",
+                "Record": f"{mail.record} ({mail.grade})" if mail.record else "none",
+                "Attachments": ", ".join(part.filename for part in mail.attachments) or "none",
+                **({"Error": mail.error} if mail.error else {}),
+                **({} if mail.html else {"Text": mail.text}),
+            },
+        )
+        return head + (preview_frame(mail.html) if mail.html else "")

@@ -1,0 +1,154 @@
+"""``k.records``: records of entities, and their activity streams (S3, S13, S23)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from kolibri_sdk import clock
+from kolibri_sdk.client.display import definition_table
+from kolibri_sdk.errors import NotFound
+from kolibri_sdk.frames import ACTIVITY, frame_of
+from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.stored import ActivityEntry
+from kolibri_sdk.pipeline import System
+from kolibri_sdk.store import activity, capture
+
+__all__ = ["Activity", "EntityRecords", "RecordView", "Records"]
+
+
+class Records:
+    """Records by entity: ``k.records["incident"]``, or by key: ``k.records["incident", 7]``."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def __getitem__(self, name: str | tuple[str, Any]) -> Any:
+        """The records of an entity, or one record by entity and key."""
+        if isinstance(name, tuple):
+            return EntityRecords(self._system, name[0])[name[1]]
+        return EntityRecords(self._system, name)
+
+    def __iter__(self) -> Any:
+        return iter(self._system.rulebook.entities)
+
+    def __repr__(self) -> str:
+        return f"<records of {', '.join(self) or 'no entity yet'}>"
+
+
+class EntityRecords:
+    """All records of one entity."""
+
+    def __init__(self, system: System, name: str) -> None:
+        self._system = system
+        self.entity = system.tables.entity(name)
+        with system.store.write() as tx:
+            system.tables.ensure(tx, name)
+            capture.watch(tx, self.entity)
+
+    def __getitem__(self, key: Any) -> RecordView:
+        record = RecordKey(entity=self.entity.name, key=str(key))
+        with self._system.store.read() as tx:
+            self._system.tables.get(tx, record)
+        return RecordView(self._system, record)
+
+    def insert(self, **values: Any) -> RecordView:
+        """Make a record; the triggers announce it to the outgoing rules.
+
+        Raises
+        ------
+        ActionError
+            When a field is unknown or the database refuses a value.
+        """
+        with self._system.store.write() as tx:
+            key, _ = self._system.tables.insert(tx, self.entity.name, values)
+        return RecordView(self._system, key)
+
+    def frame(self) -> pd.DataFrame:
+        """All records by key; one column per column of the table."""
+        with self._system.store.read() as tx:
+            rows = self._system.tables.select(tx, self.entity.name)
+        if rows:
+            return frame_of(rows, None)
+        return pd.DataFrame(columns=[self.entity.key, *self.entity.fields])
+
+    def __len__(self) -> int:
+        with self._system.store.read() as tx:
+            return len(self._system.tables.select(tx, self.entity.name))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} records of {self.entity.name}>"
+
+
+class RecordView:
+    """One record: read its fields by name, change them with ``update``."""
+
+    def __init__(self, system: System, key: RecordKey) -> None:
+        self._system = system
+        self.key = key
+
+    def __getitem__(self, field: str) -> Any:
+        values = self.values()
+        if field not in values:
+            raise NotFound.named(f"field of {self.key.entity}", field, list(values))
+        return values[field]
+
+    def values(self) -> dict[str, Any]:
+        """Its fields as they are now in the database."""
+        with self._system.store.read() as tx:
+            return self._system.tables.get(tx, self.key)
+
+    def update(self, **values: Any) -> RecordView:
+        """Change fields; the triggers announce it to the outgoing rules."""
+        with self._system.store.write() as tx:
+            before = self._system.tables.get(tx, self.key)
+            after = self._system.tables.update(tx, self.key, values)
+            changed = [name for name in values if before.get(name) != after.get(name)]
+            if changed and self._system.tables.entity(self.key.entity).activity_stream:
+                text = ", ".join(f"{name} = {after.get(name)}" for name in changed)
+                activity.add(tx, [_entry(self.key, "changed", text)])
+        return self
+
+    def comment(self, text: str) -> RecordView:
+        """Write a note into the activity stream."""
+        with self._system.store.write() as tx:
+            activity.add(tx, [_entry(self.key, "note", text)])
+        return self
+
+    @property
+    def activity(self) -> Activity:
+        """Its activity stream."""
+        return Activity(self._system, self.key)
+
+    def __repr__(self) -> str:
+        return f"<{self.key}: {self.values()}>"
+
+    def _repr_html_(self) -> str:
+        values: Mapping[str, Any] = self.values()
+        return definition_table(str(self.key), values)
+
+
+class Activity:
+    """The activity stream of a record, oldest first."""
+
+    def __init__(self, system: System, key: RecordKey) -> None:
+        self._system = system
+        self.key = key
+
+    def frame(self) -> pd.DataFrame:
+        """One row per entry; columns and dtypes as in ``kolibri_sdk.frames.ACTIVITY``."""
+        with self._system.store.read() as tx:
+            return frame_of(activity.select(tx, self.key), ACTIVITY)
+
+    def __repr__(self) -> str:
+        return f"<activity of {self.key}>\n{self.frame()[['at', 'kind', 'author', 'text']]}"
+
+    def _repr_html_(self) -> str:
+        shown = self.frame()[["at", "kind", "author", "text", "message"]]
+        return str(shown.to_html(escape=True, index=False))
+
+
+def _entry(key: RecordKey, kind: str, text: str) -> ActivityEntry:
+    return ActivityEntry(record=key, kind=kind, at=clock.now(), text=text)

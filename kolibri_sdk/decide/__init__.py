@@ -1,0 +1,14 @@
+"""Rules on messages and changes: the one evaluator of poller and lab; pure, nothing is written."""
+
+from __future__ import annotations
+
+from kolibri_sdk.decide.inbound import Subject, decide_messages
+from kolibri_sdk.decide.outbound import decide_events, triggered, triggers_of
+
+__all__ = [
+    "Subject",
+    "decide_events",
+    "decide_messages",
+    "triggered",
+    "triggers_of",
+]

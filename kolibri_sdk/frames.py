@@ -1,0 +1,162 @@
+"""Rows ↔ DataFrames: every frame that the SDK hands out, its columns, dtypes and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+__all__ = [
+    "ACTIVITY",
+    "DECISIONS",
+    "MESSAGES",
+    "OUTBOX",
+    "RUNS",
+    "USERS",
+    "FrameColumn",
+    "frame_of",
+]
+
+_TIME = "datetime64[us, UTC]"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameColumn:
+    """One column of a frame."""
+
+    dtype: str
+    meaning: str
+
+
+def _columns(**columns: tuple[str, str]) -> dict[str, FrameColumn]:
+    return {name: FrameColumn(*column) for name, column in columns.items()}
+
+
+#: ``k.messages.frame()``: one row per KolibriMessage.
+MESSAGES = _columns(
+    id=("int64", "number of the KolibriMessage"),
+    direction=("string", "in or out"),
+    mailbox=("string", "name of the mailbox"),
+    state=("string", "fetched, parsed, done, failed, unparsed, imported, queued, sent, unsent"),
+    received_at=(_TIME, "when the server got it; missing for outgoing mail"),
+    sent_at=(_TIME, "its Date header, or when it was sent"),
+    from_address=("string", "first From address"),
+    from_name=("string", "its display name"),
+    to=("object", "list of addresses"),
+    cc=("object", "list of addresses"),
+    subject=("string", "decoded"),
+    text=("string", "the whole text"),
+    reply_text=("string", "what the sender newly wrote"),
+    kind=("string", "ordinary, auto_reply, bounce, list"),
+    size=("int64", "bytes"),
+    entity=("string", "entity of the record it belongs to"),
+    record_key=("string", "key of that record"),
+    grade=(
+        "string",
+        "signed, stranger, header (a reference), created (the record was made from it)",
+    ),
+    message_id=("string", "Message-ID without angle brackets"),
+    defects=("object", "list of what the parser found wrong"),
+    error=("string", "what went wrong, with the next step; empty where nothing did"),
+)
+
+#: ``k.outbox.frame()``: one row per mail to be sent.
+OUTBOX = _columns(
+    id=("int64", "number of the outbox row"),
+    message=("int64", "number of its KolibriMessage"),
+    mailbox=("string", "which sends"),
+    state=("string", "queued, sending, sent, failed, uncertain, held, cancelled"),
+    recipients=("object", "list of addresses"),
+    results=("object", "address → status, code and answer of the server"),
+    entity=("string", "entity of the record it is about"),
+    record_key=("string", "key of that record"),
+    cause=("string", "what it is sent for; unique"),
+    attempts=("int64", "how often it was handed to a server"),
+    due_at=(_TIME, "not before"),
+    created_at=(_TIME, "when it was queued"),
+    sent_at=(_TIME, "when a server took it"),
+    error=("string", "the last thing that went wrong"),
+)
+
+#: ``k.decisions.frame()``: one row per rule and message or change.
+DECISIONS = _columns(
+    id=("int64", "number of the decision"),
+    rule=("string", "name of the rule"),
+    digest=("string", "SHA-256 of the version that decided"),
+    message=("Int64", "number of the KolibriMessage, or missing"),
+    event=("Int64", "number of the change, or missing"),
+    verdict=("string", "match, no, error, timeout, crash, skipped"),
+    shadow=("bool", "decided only, nothing was done"),
+    reason=("string", "why, where it is no plain yes or no"),
+    line=("Int64", "line in the expression where it failed"),
+    column=("Int64", "column there"),
+    micros=("float64", "microseconds it took"),
+    actions=("object", "list of what was done"),
+    at=(_TIME, "when"),
+)
+
+#: ``record.activity.frame()``: one row per entry, oldest first.
+ACTIVITY = _columns(
+    id=("int64", "number of the entry"),
+    entity=("string", "entity of the record"),
+    record_key=("string", "key of the record"),
+    kind=("string", "created, changed, note, mail_in, mail_sent, mail_failed, mail_uncertain"),
+    at=(_TIME, "when it happened"),
+    author=("string", "address of the sender, name of the mailbox, or empty"),
+    text=("string", "what happened"),
+    message=("Int64", "number of the KolibriMessage it is about"),
+    cause=("string", "rule with digest, reference with grade"),
+)
+
+#: ``k.users.frame()``: one row per user.
+USERS = _columns(
+    id=("string", "what records and rules call the user"),
+    address=("string", "mail address"),
+    name=("string", "display name"),
+    language=("string", "language tag such as de or de-AT; missing: the mailbox's"),
+    groups=("object", "list of names"),
+)
+
+#: ``k.runs.frame()``: one row per pass of the poller.
+RUNS = _columns(
+    id=("int64", "number of the pass"),
+    started_at=(_TIME, "when it began"),
+    finished_at=(_TIME, "when it ended"),
+    counts=("object", "what was counted, by name"),
+    errors=("object", "list of what went wrong"),
+)
+
+
+def frame_of(
+    rows: Iterable[Mapping[str, Any]], columns: Mapping[str, FrameColumn] | None
+) -> pd.DataFrame:
+    """A frame with exactly these columns and dtypes, whatever the rows hold, even none.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        What is missing in a row is missing in the frame.
+    columns : mapping of str to FrameColumn, or None
+        None takes the rows as they are: records of entities have columns of their own.
+
+    Examples
+    --------
+    >>> frame_of([], USERS).dtypes["id"]
+    string[python]
+    """
+    data = list(rows)
+    if columns is None:
+        return pd.DataFrame(data)
+    series = {
+        name: _series([row.get(name) for row in data], column.dtype)
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(series)
+
+
+def _series(values: list[Any], dtype: str) -> pd.Series[Any]:
+    if dtype == _TIME:
+        return pd.to_datetime(pd.Series(values, dtype="object"), utc=True).astype(_TIME)
+    return pd.Series(values, dtype=dtype)

@@ -1,0 +1,34 @@
+"""The outbox: mail is queued in the causing transaction, composed, claimed, sent and settled."""
+
+from __future__ import annotations
+
+from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
+from kolibri_sdk.outbox.recipients import Dropped, Person, Resolved, resolve
+from kolibri_sdk.outbox.rendering import Composed, compose_items, save_composed
+from kolibri_sdk.outbox.settle import (
+    MOST_ATTEMPTS,
+    find_uncertain,
+    open_recipients,
+    owner,
+    settle,
+    settle_error,
+)
+
+__all__ = [
+    "MOST_ATTEMPTS",
+    "Composed",
+    "Dropped",
+    "MailRequest",
+    "Person",
+    "Queued",
+    "Resolved",
+    "compose_items",
+    "enqueue",
+    "find_uncertain",
+    "open_recipients",
+    "owner",
+    "resolve",
+    "save_composed",
+    "settle",
+    "settle_error",
+]

@@ -1,0 +1,153 @@
+"""What becomes of a mail that was handed to a server: sent, tried again, failed or uncertain."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import psutil
+import sqlalchemy as sa
+
+from kolibri_sdk import clock
+from kolibri_sdk.errors import PermanentSendError, SendError, UncertainSendError
+from kolibri_sdk.model.message import MessageState
+from kolibri_sdk.model.outbox import Delivery, OutboxState
+from kolibri_sdk.model.stored import ActivityEntry, OutboxItem
+from kolibri_sdk.store import activity, messages, outbox
+
+__all__ = ["MOST_ATTEMPTS", "find_uncertain", "open_recipients", "owner", "settle", "settle_error"]
+
+MOST_ATTEMPTS = 12
+_FIRST_WAIT = timedelta(minutes=1)
+_LONGEST_WAIT = timedelta(hours=4)
+_CLAIM_LIFETIME = timedelta(minutes=15)
+
+
+def owner() -> str:
+    """Who claims: host, process and when it started, so that a dead one is recognised."""
+    started = int(psutil.Process().create_time())
+    return f"{socket.gethostname()}:{os.getpid()}:{started}"
+
+
+def open_recipients(item: OutboxItem) -> tuple[str, ...]:
+    """The recipients that no server has taken or refused for good."""
+    settled = {
+        address
+        for address, result in item.results.items()
+        if result["status"] in {"accepted", "permanent"}
+    }
+    return tuple(address for address in item.recipients if address not in settled)
+
+
+def settle(tx: sa.Connection, item: OutboxItem, delivery: Delivery) -> OutboxState | None:
+    """Write down what the server said of each recipient; None when somebody did before.
+
+    Who was refused for the moment (4yz) is tried again; the others have their fate.
+    """
+    results: dict[str, Mapping[str, Any]] = dict(item.results)
+    for result in delivery.results:
+        results[result.address] = {
+            "status": result.status,
+            "code": result.code,
+            "answer": result.answer,
+        }
+    refused = "; ".join(
+        f"{address}: {result['code'] or ''} {result['answer']}"
+        for address, result in results.items()
+        if result["status"] != "accepted"
+    )
+    if any(results[a]["status"] == "temporary" for a in item.recipients if a in results):
+        return _again(tx, item, refused, results)
+    accepted = [a for a in item.recipients if results.get(a, {}).get("status") == "accepted"]
+    state = OutboxState.SENT if accepted else OutboxState.FAILED
+    return _end(tx, item, state, refused, results)
+
+
+def settle_error(tx: sa.Connection, item: OutboxItem, error: SendError) -> OutboxState | None:
+    """Write down that sending failed as a whole."""
+    if isinstance(error, UncertainSendError):
+        return _end(tx, item, OutboxState.UNCERTAIN, str(error), item.results)
+    if isinstance(error, PermanentSendError):
+        return _end(tx, item, OutboxState.FAILED, str(error), item.results)
+    return _again(tx, item, str(error), item.results)
+
+
+def find_uncertain(tx: sa.Connection) -> list[OutboxItem]:
+    """Mark as uncertain what a dead sender had in hand (its process is gone, or silent too long)."""
+    found = []
+    for item, claimed_by, claimed_at in outbox.claims(tx):
+        if _alive(claimed_by, claimed_at):
+            continue
+        reason = (
+            "the sender stopped between handing the mail over and writing down the answer; "
+            "it may have arrived. See: kolibri outbox list"
+        )
+        if _end(tx, item, OutboxState.UNCERTAIN, reason, item.results):
+            found.append(item)
+    return found
+
+
+def _alive(claimed_by: str, claimed_at: datetime) -> bool:
+    if clock.now() - claimed_at > _CLAIM_LIFETIME:
+        return False
+    host, _, rest = claimed_by.partition(":")
+    if host != socket.gethostname():
+        return True
+    number, _, started = rest.partition(":")
+    try:
+        return int(psutil.Process(int(number)).create_time()) == int(started)
+    except (psutil.Error, ValueError):
+        return False
+
+
+def _again(
+    tx: sa.Connection, item: OutboxItem, error: str, results: Mapping[str, Mapping[str, Any]]
+) -> OutboxState | None:
+    tries = item.attempts + 1
+    if tries >= MOST_ATTEMPTS:
+        accepted = any(result["status"] == "accepted" for result in results.values())
+        state = OutboxState.SENT if accepted else OutboxState.FAILED
+        return _end(tx, item, state, f"gave up after {tries} tries; last: {error}", results)
+    wait = min(_FIRST_WAIT * 2 ** (tries - 1), _LONGEST_WAIT)
+    # Jitter keeps a queue that failed together from coming back together.
+    due = clock.now() + wait * random.uniform(0.8, 1.2)
+    done = outbox.settle(tx, item, OutboxState.QUEUED, results=results, error=error, due_at=due)
+    return OutboxState.QUEUED if done else None
+
+
+def _end(
+    tx: sa.Connection,
+    item: OutboxItem,
+    state: OutboxState,
+    error: str,
+    results: Mapping[str, Mapping[str, Any]],
+) -> OutboxState | None:
+    if not outbox.settle(tx, item, state, results=results, error=error):
+        return None
+    sent = state is OutboxState.SENT
+    messages.save_outgoing(
+        tx,
+        item.message,
+        state=(MessageState.SENT if sent else MessageState.UNSENT).value,
+        error=error,
+        **({"sent_at": clock.now()} if sent else {}),
+    )
+    if item.record is not None:
+        people = ", ".join(item.recipients)
+        text = f"To {people}" + (f" ({error})" if error else "")
+        kind = {OutboxState.SENT: "mail_sent", OutboxState.UNCERTAIN: "mail_uncertain"}
+        entry = ActivityEntry(
+            record=item.record,
+            kind=kind.get(state, "mail_failed"),
+            at=clock.now(),
+            text=text,
+            author=item.mailbox,
+            message=item.message,
+            cause=item.cause,
+        )
+        activity.add(tx, [entry])
+    return state

@@ -1,0 +1,174 @@
+"""Stage 4: changes of records, whoever made them, through the outgoing rules (S5-S8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from kolibri_sdk import checkpoint
+from kolibri_sdk.actions import automatic_senders, template_context
+from kolibri_sdk.decide import decide_events
+from kolibri_sdk.errors import ActionError, NotFound
+from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.rule import OutboundRule
+from kolibri_sdk.model.stored import RecordEvent
+from kolibri_sdk.outbox import MailRequest, Queued, enqueue, resolve
+from kolibri_sdk.pipeline.report import PassReport
+from kolibri_sdk.pipeline.system import System
+from kolibri_sdk.store import capture, decisions, messages
+
+__all__ = ["run_events"]
+
+_BATCH = 500
+_MOST_ATTEMPTS = 5
+_FAULTS = {Verdict.ERROR, Verdict.TIMEOUT, Verdict.CRASH}
+_CAUSED_BY_MESSAGE = re.compile(r"^message:(\d+)")
+
+
+def run_events(system: System, report: PassReport) -> None:
+    """Decide on every change that no outgoing rule has seen, and queue the mails."""
+    after = 0
+    while True:
+        with system.store.read() as tx:
+            found = capture.pending(tx, _BATCH, max_attempts=_MOST_ATTEMPTS, after=after)
+            events = [_plain(system, tx, event) for event in found]
+        if not events:
+            return
+        rules = system.rulebook.outbound_rules
+        decided = decide_events(rules, events, system.sandbox, system.rulebook.entities)
+        checkpoint.reach("events.decided")
+        _apply_batch(system, events, decided, report)
+        after = events[-1].id
+
+
+def _plain(system: System, tx: sa.Connection, event: RecordEvent) -> RecordEvent:
+    """The event's rows in the form that records have everywhere else."""
+    entity = event.record.entity
+    if entity not in system.tables.entities:
+        return event
+
+    def plain(row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        return None if row is None else system.tables.plain(tx, entity, row)
+
+    return replace(event, before=plain(event.before), after=plain(event.after))
+
+
+def _apply_batch(
+    system: System,
+    events: Sequence[RecordEvent],
+    decided: Sequence[Sequence[Decision]],
+    report: PassReport,
+) -> None:
+    """Changes that no rule acts on in one transaction, every other one in its own."""
+    with system.store.write() as tx:
+        for event, said in zip(events, decided, strict=True):
+            if not any(decision.acts for decision in said) and capture.finish(tx, event.id):
+                decisions.withdraw(tx, event=event.id)
+                decisions.add(tx, [(decision, []) for decision in said], event=event.id)
+                _count(report, event, said, system)
+    for event, said in zip(events, decided, strict=True):
+        if any(decision.acts for decision in said):
+            _apply(system, event, said, report)
+
+
+def _apply(
+    system: System, event: RecordEvent, said: Sequence[Decision], report: PassReport
+) -> None:
+    rules = {rule.name: rule for rule in system.rulebook.outbound(event.record.entity)}
+    try:
+        with system.store.write() as tx:
+            if not capture.finish(tx, event.id):
+                return
+            excluded = system.rulebook.own_addresses() | _automatic(tx, event)
+            queued = {
+                decision.rule: _queue(system, tx, event, rules[decision.rule], decision, excluded)
+                for decision in said
+                if decision.acts
+            }
+            checkpoint.reach("events.queued")
+            decisions.withdraw(tx, event=event.id)
+            decisions.add(tx, [(one, _told(queued.get(one.rule))) for one in said], event=event.id)
+    except (ActionError, NotFound) as error:
+        with system.store.write() as tx:
+            capture.finish(tx, event.id, error=str(error))
+        report.errors.append(f"{event.record}, {event.kind} (event {event.id}): {error}")
+        return
+    _count(report, event, said, system)
+    for rule, result in queued.items():
+        report.counts["queued"] += len(result.items)
+        report.counts["held"] += result.held
+        report.refuse(
+            f"{event.record}, rule {rule}: no mail to {one.value}, it {one.reason}"
+            for one in result.dropped
+        )
+
+
+def _automatic(tx: sa.Connection, event: RecordEvent) -> dict[str, str]:
+    """Who must get nothing because an automatic mail of theirs caused the change."""
+    cause = _CAUSED_BY_MESSAGE.match(event.cause or "")
+    return automatic_senders(messages.get(tx, int(cause[1]))) if cause else {}
+
+
+def _queue(
+    system: System,
+    tx: sa.Connection,
+    event: RecordEvent,
+    rule: OutboundRule,
+    decision: Decision,
+    excluded: Mapping[str, str],
+) -> Queued:
+    mailbox = system.rulebook.mailboxes.get(rule.mailbox)
+    template = system.rulebook.templates.get(rule.template)
+    if mailbox is None or template is None:
+        missing = f"mailbox {rule.mailbox!r}" if mailbox is None else f"template {rule.template!r}"
+        raise ActionError(f"Rule {rule.name}: there is no usable {missing}", "Run: kolibri check")
+    record = dict(event.after or event.before or {})
+    try:
+        to = resolve(tx, rule.to, record, decision.values, excluded)
+    except ActionError as error:
+        raise ActionError(
+            f"Rule {rule.name} ({rule.file}): {error.what}", error.next_step
+        ) from error
+    request = MailRequest(
+        mailbox=mailbox,
+        template=template,
+        to=to,
+        cause=f"event:{event.id}/rule:{rule.name}",
+        context=template_context(
+            system.rulebook,
+            mailbox.name,
+            event.record,
+            record,
+            old=event.before,
+            record_link=system.project.record_link,
+        ),
+        entity=system.tables.entity(event.record.entity),
+        record_key=event.record,
+        record=record,
+    )
+    return enqueue(tx, request)
+
+
+def _told(queued: Queued | None) -> list[dict[str, Any]]:
+    if queued is None:
+        return []
+    dropped = [[one.value, one.reason] for one in queued.dropped]
+    return [{"action": "send_mail", "outbox": list(queued.items), "dropped": dropped}]
+
+
+def _count(
+    report: PassReport, event: RecordEvent, said: Sequence[Decision], system: System
+) -> None:
+    report.counts["events"] += 1
+    report.counts["decisions"] += len(said)
+    report.counts["matched"] += sum(one.verdict is Verdict.MATCH for one in said)
+    files = {rule.name: rule.file for rule in system.rulebook.outbound(event.record.entity)}
+    report.errors.extend(
+        f"{event.record}, {event.kind}: rule {one.rule} ({files.get(one.rule)}): {one.reason}"
+        for one in said
+        if one.verdict in _FAULTS
+    )

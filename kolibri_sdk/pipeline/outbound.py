@@ -1,0 +1,96 @@
+"""Stage 5: the outbox is composed, claimed, sent and settled (S2, S12, S13, S22)."""
+
+from __future__ import annotations
+
+from kolibri_sdk import checkpoint
+from kolibri_sdk.errors import OperationalError, SendError
+from kolibri_sdk.mailboxes import MailTransport, open_transport
+from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.model.outbox import Envelope, OutboxState
+from kolibri_sdk.model.stored import OutboxItem
+from kolibri_sdk.outbox import (
+    compose_items,
+    find_uncertain,
+    open_recipients,
+    owner,
+    save_composed,
+    settle,
+    settle_error,
+)
+from kolibri_sdk.pipeline.report import PassReport
+from kolibri_sdk.pipeline.system import System
+from kolibri_sdk.store import blobs, messages, outbox
+
+__all__ = ["compose_outbox", "send_outbox"]
+
+_BATCH = 100
+_COUNTED = {
+    OutboxState.SENT: "sent",
+    OutboxState.QUEUED: "retried",
+    OutboxState.FAILED: "failed",
+    OutboxState.UNCERTAIN: "uncertain",
+}
+
+
+def compose_outbox(system: System, report: PassReport) -> None:
+    """Render and compose what is queued; a template that fails keeps only its own mail."""
+    while True:
+        with system.store.read() as tx:
+            items = outbox.due(tx, _BATCH, rendered=False)
+            pairs = [(item, messages.get(tx, item.message)) for item in items]
+        if not items:
+            return
+        book = system.rulebook
+        done = compose_items(pairs, book.templates, book.mailboxes, system.sandbox)
+        checkpoint.reach("send.composed")
+        with system.store.write() as tx:
+            save_composed(tx, done)
+        for one in done:
+            if one.error:
+                report.counts["failed"] += 1
+                report.errors.append(
+                    f"Outbox {one.item.id} (mailbox {one.item.mailbox}): {one.error}"
+                )
+
+
+def send_outbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
+    """Send what is due over one connection; what cannot be sent now stays queued."""
+    with system.store.write() as tx:
+        for item in find_uncertain(tx):
+            report.counts["uncertain"] += 1
+            report.errors.append(f"Outbox {item.id} to {', '.join(item.recipients)}: uncertain")
+    while True:
+        with system.store.read() as tx:
+            items = outbox.due(tx, _BATCH, rendered=True, mailbox=mailbox.name)
+        if not items:
+            return
+        try:
+            with open_transport(mailbox, root=system.root) as transport:
+                for item in items:
+                    _send(system, transport, item, report)
+        except OperationalError as error:
+            waiting = f"{len(items)} mail(s) wait in the outbox"
+            report.errors.append(f"{error} ({waiting})")
+            return
+
+
+def _send(system: System, transport: MailTransport, item: OutboxItem, report: PassReport) -> None:
+    """Claim (committed), hand over, settle: a crash in between is told as uncertain, not hidden."""
+    with system.store.write() as tx:
+        if item.blob is None or not outbox.claim(tx, item.id, owner()):
+            return
+        raw = blobs.get(tx, [item.blob])[item.blob]
+    checkpoint.reach("send.claimed")
+    error: SendError | None = None
+    try:
+        delivery = transport.send(Envelope(item.sender, open_recipients(item)), raw)
+    except SendError as refused:
+        error = refused
+    checkpoint.reach("send.handed_over")
+    with system.store.write() as tx:
+        state = settle_error(tx, item, error) if error else settle(tx, item, delivery)
+    if state is None:
+        return
+    report.counts[_COUNTED[state]] += 1
+    if error is not None:
+        report.errors.append(f"Outbox {item.id} to {', '.join(item.recipients)}: {error}")

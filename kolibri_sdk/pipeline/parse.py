@@ -1,0 +1,60 @@
+"""Stage 2: from stored bytes to a parsed KolibriMessage (S19)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kolibri_sdk import checkpoint
+from kolibri_sdk.mail import MailTooComplex, parse_mail
+from kolibri_sdk.model.message import MessageState, ParsedMail
+from kolibri_sdk.pipeline.report import PassReport
+from kolibri_sdk.pipeline.system import System
+from kolibri_sdk.store import blobs, messages
+from kolibri_sdk.store.messages import Claimed
+
+__all__ = ["parse_stored"]
+
+_BATCH = 200
+_MOST_ATTEMPTS = 3
+
+
+def parse_stored(
+    system: System,
+    mailboxes: Sequence[str],
+    report: PassReport,
+    state: MessageState = MessageState.PARSED,
+) -> None:
+    """Parse what was fetched; what is beyond the limits is kept as ``unparsed``, with an alarm."""
+    for tried in (False, True):
+        size = 1 if tried else _BATCH
+        while claimed := _claim(system, mailboxes, size, tried=tried):
+            _parse_batch(system, claimed, report, state)
+
+
+def _claim(system: System, mailboxes: Sequence[str], size: int, *, tried: bool) -> list[Claimed]:
+    with system.store.write() as tx:
+        return messages.claim_fetched(tx, size, mailboxes, tried=tried)
+
+
+def _parse_batch(
+    system: System, claimed: Sequence[Claimed], report: PassReport, state: MessageState
+) -> None:
+    parsed: dict[int, ParsedMail] = {}
+    refused: dict[int, str] = {}
+    with system.store.read() as tx:
+        contents = blobs.get(tx, (item.blob for item in claimed))
+    for item in claimed:
+        if item.attempts > _MOST_ATTEMPTS:
+            refused[item.id] = f"parsing ended the process {_MOST_ATTEMPTS} times"
+            continue
+        try:
+            parsed[item.id] = parse_mail(contents[item.blob])
+        except MailTooComplex as error:
+            refused[item.id] = str(error)
+    with system.store.write() as tx:
+        messages.save_parsed(tx, parsed, state)
+        for number, reason in refused.items():
+            messages.save_unparsed(tx, number, reason)
+        checkpoint.reach("parse.batch")
+    report.counts["unparsed"] += len(refused)
+    report.refuse(f"Message {n} was not parsed: {reason}" for n, reason in refused.items())

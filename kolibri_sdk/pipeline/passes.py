@@ -1,0 +1,113 @@
+"""One pass of the poller, and many: every stage takes rows in one state and leaves the next (S18)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kolibri_sdk import clock
+from kolibri_sdk.errors import OperationalError
+from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.pipeline.events import run_events
+from kolibri_sdk.pipeline.fetch import fetch_mailbox
+from kolibri_sdk.pipeline.outbound import compose_outbox, send_outbox
+from kolibri_sdk.pipeline.parse import parse_stored
+from kolibri_sdk.pipeline.report import PassReport
+from kolibri_sdk.pipeline.rules import run_rules
+from kolibri_sdk.pipeline.system import System
+from kolibri_sdk.store import runs
+
+__all__ = ["run_pass", "run_passes"]
+
+_MOST_THREADS = 4
+
+
+def run_passes(
+    system: System, *, passes: int | None, every: float, mailboxes: Sequence[str] | None = None
+) -> Iterator[PassReport]:
+    """Passes at a steady beat; a pass that takes longer than the beat is followed at once.
+
+    Parameters
+    ----------
+    passes : int or None
+        How many; None goes on for ever.
+    every : float
+        Seconds from the start of a pass to the start of the next.
+    """
+    done = 0
+    while passes is None or done < passes:
+        elapsed = clock.stopwatch()
+        if done:
+            system.reload_rules()
+        yield run_pass(system, mailboxes)
+        done += 1
+        if passes is None or done < passes:
+            clock.sleep(every - elapsed())
+
+
+def run_pass(system: System, mailboxes: Sequence[str] | None = None) -> PassReport:
+    """Fetch, parse, rules, events, send; what goes wrong in one place leaves the others alone.
+
+    Raises
+    ------
+    NotFound
+        When ``mailboxes`` names one that there is not.
+    """
+    report = PassReport(started_at=clock.now())
+    chosen = [system.mailbox(name) for name in mailboxes or system.rulebook.mailboxes]
+    report.errors.extend(
+        str(problem) for problem in system.rulebook.problems if problem.severity == "error"
+    )
+    _guarded(report, lambda: report.errors.extend(system.prepare()))
+    _fetch_all(system, chosen, report)
+    names = [mailbox.name for mailbox in chosen]
+    _guarded(report, lambda: parse_stored(system, names, report))
+    for mailbox in chosen:
+        _guarded(report, lambda box=mailbox: run_rules(system, box, report))
+    _guarded(report, lambda: run_events(system, report))
+    _guarded(report, lambda: compose_outbox(system, report))
+    for mailbox in chosen:
+        if mailbox.outbound is not None:
+            _guarded(report, lambda box=mailbox: send_outbox(system, box, report))
+    report.finished_at = clock.now()
+    _guarded(report, lambda: _note_run(system, report))
+    return report
+
+
+def _fetch_all(system: System, mailboxes: Sequence[Mailbox], report: PassReport) -> None:
+    reports = [PassReport(started_at=report.started_at) for _ in mailboxes]
+    with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="kolibri-fetch") as threads:
+        jobs = [
+            threads.submit(
+                _guarded, own, lambda box=mailbox, to=own: fetch_mailbox(system, box, to)
+            )
+            for mailbox, own in zip(mailboxes, reports, strict=True)
+        ]
+        for job in jobs:
+            job.result()
+    for own in reports:
+        report.counts.update(own.counts)
+        report.mailboxes.update(own.mailboxes)
+        report.errors.extend(own.errors)
+
+
+def _guarded(report: PassReport, stage: Any) -> None:
+    """Run a stage; an operational error is told in the report, and the next stage goes on."""
+    try:
+        stage()
+    except OperationalError as error:
+        report.errors.append(str(error))
+
+
+def _note_run(system: System, report: PassReport) -> None:
+    assert report.finished_at is not None
+    counts = {name: number for name, number in report.counts.items() if number}
+    with system.store.write() as tx:
+        runs.add(
+            tx,
+            started_at=report.started_at,
+            finished_at=report.finished_at,
+            counts={**counts, "mailboxes": {n: dict(c) for n, c in report.mailboxes.items()}},
+            errors=report.errors,
+        )

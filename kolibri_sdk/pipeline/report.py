@@ -1,0 +1,121 @@
+"""What a pass did: counts, what was refused, what went wrong; a line for people, JSON for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from typing import Any
+
+__all__ = ["COUNTS", "PassReport"]
+
+#: What is counted, in the order in which it happens.
+COUNTS = {
+    "fetched": "mails taken from servers",
+    "stored": "new KolibriMessages",
+    "duplicates": "mails whose very bytes had come before",
+    "unparsed": "mails beyond the parser's limits, kept with their bytes",
+    "referenced": "mails tied to a record by their reference",
+    "decisions": "rules decided, on mails and on changes",
+    "matched": "of these, matches",
+    "records": "records made",
+    "events": "changes of records looked at",
+    "queued": "mails put into the outbox",
+    "held": "of these, held back by a cap",
+    "sent": "mails sent",
+    "retried": "mails to be tried again later",
+    "failed": "mails refused for good, or with a template that fails",
+    "uncertain": "mails that may or may not have gone out",
+}
+
+
+@dataclass(slots=True)
+class PassReport:
+    """One pass of the poller.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        By the names in ``COUNTS``.
+    mailboxes : dict of str to Counter
+        ``fetched``, ``stored`` and ``duplicates`` by mailbox.
+    refused : list of str
+        What was not done on purpose, and why.
+    errors : list of str
+        What went wrong, with the next step; empty in a healthy pass.
+    """
+
+    started_at: datetime
+    finished_at: datetime | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    mailboxes: dict[str, Counter[str]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing went wrong."""
+        return not self.errors
+
+    @property
+    def seconds(self) -> float:
+        """How long the pass took."""
+        if self.finished_at is None:
+            return 0.0
+        return (self.finished_at - self.started_at).total_seconds()
+
+    def count(self, mailbox: str, name: str, number: int = 1) -> None:
+        """Count something that a mailbox did, there and in the whole."""
+        if number:
+            self.mailboxes.setdefault(mailbox, Counter())[name] += number
+            self.counts[name] += number
+
+    def refuse(self, what: Iterable[str]) -> None:
+        """Note what was not done on purpose, each once."""
+        self.refused.extend(one for one in what if one not in self.refused)
+
+    def line(self) -> str:
+        """One line for a log or a progress display.
+
+        Examples
+        --------
+        >>> from datetime import UTC
+        >>> report = PassReport(datetime(2026, 5, 1, 8, 0, tzinfo=UTC))
+        >>> report.count("support", "fetched", 3)
+        >>> report.line()
+        '2026-05-01 08:00:00Z  3 fetched · 0 stored · 0 referenced · 0 records · 0 sent  (0.0 s)'
+        """
+        shown = ["fetched", "stored", "referenced", "records", "sent"]
+        shown += [n for n in COUNTS if self.counts[n] and n in {"unparsed", "held", "retried"}]
+        shown += [n for n in ("failed", "uncertain") if self.counts[n]]
+        told = " · ".join(f"{self.counts[name]} {name}" for name in shown)
+        errors = f"  {len(self.errors)} ERROR{'S' * (len(self.errors) > 1)}" if self.errors else ""
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S}Z  {told}  ({self.seconds:.1f} s){errors}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain JSON types."""
+        return {
+            "started_at": self.started_at.isoformat(),
+            "seconds": round(self.seconds, 3),
+            **{name: self.counts[name] for name in COUNTS},
+            "mailboxes": {name: dict(counts) for name, counts in self.mailboxes.items()},
+            "refused": self.refused,
+            "errors": self.errors,
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([self.line(), *(f"  {error}" for error in self.errors)])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th scope='row' style='text-align:left'>{name}</th>"
+            f"<td style='text-align:right'>{self.counts[name]}</td>"
+            f"<td style='text-align:left'>{escape(meaning)}</td></tr>"
+            for name, meaning in COUNTS.items()
+            if self.counts[name]
+        )
+        errors = "".join(f"<li>{escape(error)}</li>" for error in self.errors)
+        failed = f"<p><strong>What went wrong</strong></p><ul>{errors}</ul>" if errors else ""
+        return f"<p>{escape(self.line())}</p><table>{rows}</table>{failed}"

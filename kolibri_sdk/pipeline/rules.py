@@ -1,0 +1,257 @@
+"""Stage 3: reference first, then all incoming rules of the mailbox, then their effects (S23-S25)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from kolibri_sdk import checkpoint, clock
+from kolibri_sdk.actions import ActionScene, carry_out
+from kolibri_sdk.decide import Subject, decide_messages
+from kolibri_sdk.errors import ActionError, NotFound
+from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.model.message import MessageState
+from kolibri_sdk.model.reference import Grade
+from kolibri_sdk.model.rule import InboundRule
+from kolibri_sdk.model.stored import ActivityEntry
+from kolibri_sdk.pipeline.report import PassReport
+from kolibri_sdk.pipeline.system import System
+from kolibri_sdk.reference import Reference, find_references
+from kolibri_sdk.store import activity, capture, decisions, messages
+
+__all__ = ["run_rules"]
+
+_BATCH = 250
+_MOST_ATTEMPTS = 5
+_FAULTS = {Verdict.ERROR, Verdict.TIMEOUT, Verdict.CRASH}
+
+
+def run_rules(system: System, mailbox: Mailbox, report: PassReport) -> None:
+    """Decide on every parsed mail of a mailbox and carry out what the rules say."""
+    rules = {rule.name: rule for rule in system.rulebook.inbound(mailbox.name)}
+    after = 0
+    while True:
+        with system.store.read() as tx:
+            found = messages.pending(
+                tx, mailbox.name, _BATCH, max_attempts=_MOST_ATTEMPTS, after=after
+            )
+            references = find_references(tx, system.tables, found)
+            subjects = [
+                Subject(item, ref.hit, system.tables.find(tx, ref.record) if ref.record else None)
+                for item, ref in zip(found, references, strict=True)
+            ]
+        if not found:
+            return
+        decided = decide_messages(
+            list(rules.values()), subjects, system.sandbox, system.rulebook.entities
+        )
+        checkpoint.reach("rules.decided")
+        _apply_batch(system, rules, list(zip(subjects, references, decided, strict=True)), report)
+        after = found[-1].id
+
+
+_Work = tuple[Subject, Reference, list[Decision]]
+
+
+def _apply_batch(
+    system: System, rules: Mapping[str, InboundRule], work: Sequence[_Work], report: PassReport
+) -> None:
+    """Mails without effects in one transaction, every other mail in one of its own."""
+    quiet = [one for one in work if _is_quiet(one)]
+    with system.store.write() as tx:
+        _finish_quiet(tx, quiet, rules, report)
+    for one in work:
+        if not _is_quiet(one):
+            _apply(system, rules, one, report)
+
+
+def _is_quiet(one: _Work) -> bool:
+    subject, reference, said = one
+    return (
+        reference.hit is None
+        and subject.message.attempts == 0
+        and not any(decision.acts for decision in said)
+    )
+
+
+def _finish_quiet(
+    tx: sa.Connection,
+    work: Sequence[_Work],
+    rules: Mapping[str, InboundRule],
+    report: PassReport,
+) -> None:
+    rows: list[tuple[int | None, int | None, Decision, Sequence[Mapping[str, Any]]]] = []
+    for subject, reference, said in work:
+        if not _finish(tx, subject, reference, said, rules):
+            continue
+        rows += [(subject.message.id, None, decision, []) for decision in said]
+        _count(report, subject, reference, said, rules)
+    decisions.add_all(tx, rows)
+
+
+def _apply(
+    system: System, rules: Mapping[str, InboundRule], one: _Work, report: PassReport
+) -> None:
+    """One transaction: decisions, effects, activity, outbox rows and the message's new state."""
+    subject, reference, said = one
+    try:
+        with system.store.write() as tx:
+            scene = _scene(system, tx, subject, reference)
+            # Taking the message first keeps a second poller out until this one has committed.
+            if not _finish(tx, subject, reference, said, rules):
+                return
+            with capture.caused_by(tx, f"message:{subject.message.id}"):
+                done = _act(scene, rules, said)
+            checkpoint.reach("act.done")
+            _note_incoming(scene, reference)
+            if subject.message.attempts:
+                decisions.withdraw(tx, message=subject.message.id)
+            decisions.add(
+                tx,
+                [(decision, done.get(decision.rule, [])) for decision in said],
+                message=subject.message.id,
+            )
+            if reference.record is None and scene.created:
+                messages.tie(tx, subject.message.id, scene.created[-1], "created")
+    except (ActionError, NotFound, sa.exc.IntegrityError) as error:
+        system.tables.forget()
+        _note_failure(system, subject, said, str(error), report)
+        return
+    _count(report, subject, reference, said, rules)
+    _count_effects(report, subject, scene, done)
+
+
+def _scene(
+    system: System, tx: sa.Connection, subject: Subject, reference: Reference
+) -> ActionScene:
+    return ActionScene(
+        tx=tx,
+        tables=system.tables,
+        rulebook=system.rulebook,
+        message=subject.message,
+        hit=reference.hit,
+        record_key=reference.record,
+        record=dict(subject.record) if subject.record is not None else None,
+        record_link=system.project.record_link,
+    )
+
+
+def _act(
+    scene: ActionScene, rules: Mapping[str, InboundRule], said: Sequence[Decision]
+) -> dict[str, list[dict[str, Any]]]:
+    done = {}
+    for decision in said:
+        if decision.acts:
+            scene.cause = f"rule:{decision.rule} digest:{decision.digest[:12]}"
+            done[decision.rule] = carry_out(scene, rules[decision.rule], decision)
+    return done
+
+
+def _finish(
+    tx: sa.Connection,
+    subject: Subject,
+    reference: Reference,
+    said: Sequence[Decision],
+    rules: Mapping[str, InboundRule],
+) -> bool:
+    return messages.finish(
+        tx,
+        subject.message,
+        MessageState.DONE,
+        record=reference.record,
+        grade=reference.hit.grade.value if reference.hit else None,
+        suggestions=[
+            {"entity": hit.record.entity, "key": hit.record.key, "carrier": hit.carrier}
+            for hit in reference.suggestions
+        ],
+        error="; ".join(_faults(said, rules)),
+    )
+
+
+def _faults(said: Sequence[Decision], rules: Mapping[str, InboundRule]) -> list[str]:
+    """The rules that could not be decided, told by file and line."""
+    told = []
+    for decision in said:
+        if decision.verdict in _FAULTS:
+            file = rules[decision.rule].file
+            place = f" ({file})" if file else ""
+            line = f", line {decision.line} of the expression" if decision.line else ""
+            told.append(f"Rule {decision.rule}{place}: {decision.reason}{line}")
+    return told
+
+
+def _note_incoming(scene: ActionScene, reference: Reference) -> None:
+    """Show the mail in the stream of the record that its reference leads to (S23)."""
+    hit = reference.hit
+    if hit is None or not scene.tables.entity(hit.record.entity).activity_stream:
+        return
+    mail = scene.message
+    verified = "" if hit.grade is not Grade.STRANGER else "Unverified: the sender is new here. "
+    entry = ActivityEntry(
+        record=hit.record,
+        kind="mail_in",
+        at=mail.received_at or clock.now(),
+        text=verified + (mail.reply_text or mail.text or mail.subject),
+        author=mail.sender.address if mail.sender else "",
+        message=mail.id,
+        cause=f"reference:{hit.grade.value} by {hit.carrier}",
+    )
+    activity.add(scene.tx, [entry])
+
+
+def _note_failure(
+    system: System, subject: Subject, said: Sequence[Decision], error: str, report: PassReport
+) -> None:
+    """Nothing of the message happened; it waits for another try, visible with its reason."""
+    tries = subject.message.attempts + 1
+    with system.store.write() as tx:
+        if not messages.finish(tx, subject.message, MessageState.FAILED, error=error):
+            return
+        decisions.withdraw(tx, message=subject.message.id)
+        decisions.add(tx, [(one, [{"failed": error}]) for one in said], message=subject.message.id)
+    more = "tried again in the next pass" if tries < _MOST_ATTEMPTS else "given up"
+    report.errors.append(
+        f"Message {subject.message.id} (mailbox {subject.message.mailbox}): {error} "
+        f"[try {tries} of {_MOST_ATTEMPTS}, {more}]"
+    )
+
+
+def _count(
+    report: PassReport,
+    subject: Subject,
+    reference: Reference,
+    said: Sequence[Decision],
+    rules: Mapping[str, InboundRule],
+) -> None:
+    number = subject.message.id
+    report.counts["referenced"] += reference.hit is not None
+    report.counts["decisions"] += len(said)
+    report.counts["matched"] += sum(one.verdict is Verdict.MATCH for one in said)
+    report.errors.extend(f"Message {number}: {fault}" for fault in _faults(said, rules))
+    if reference.forged:
+        report.refuse([f"Message {number}: {reference.forged} reference(s) with a wrong signature"])
+    report.refuse(
+        f"Message {number}: {hit.record} is only a suggestion ({hit.carrier}), not attached"
+        for hit in reference.suggestions
+    )
+
+
+def _count_effects(
+    report: PassReport,
+    subject: Subject,
+    scene: ActionScene,
+    done: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    report.counts["records"] += len(scene.created)
+    for rule, actions in done.items():
+        for one in actions:
+            report.counts["queued"] += len(one.get("outbox", ()))
+            report.counts["held"] += one.get("held", 0)
+            where = f"Message {subject.message.id}, rule {rule}"
+            report.refuse(
+                f"{where}: no mail to {who}, it {why}" for who, why in one.get("dropped", ())
+            )
+            report.refuse(f"{where}: conflict, {text}" for text in one.get("conflicts", ()))

@@ -1,0 +1,82 @@
+"""Everything a pass works with, opened once: database, rules, tables of entities, sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kolibri_sdk.errors import NotFound, OperationalError
+from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.rulebook import Project, Rulebook, load_rulebook
+from kolibri_sdk.sandbox import Sandbox
+from kolibri_sdk.store import Store, Tables, capture, decisions, require_current
+
+__all__ = ["System", "open_system"]
+
+
+@dataclass(slots=True)
+class System:
+    """An opened project; closing it ends the sandbox and the database connections."""
+
+    project: Project
+    store: Store
+    rulebook: Rulebook
+    tables: Tables
+    sandbox: Sandbox
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative paths in ``rules/`` are taken from."""
+        return self.project.root
+
+    def mailbox(self, name: str) -> Mailbox:
+        """The mailbox of this name, or NotFound with near names."""
+        try:
+            return self.rulebook.mailboxes[name]
+        except KeyError:
+            raise NotFound.named("mailbox", name, list(self.rulebook.mailboxes)) from None
+
+    def reload_rules(self) -> None:
+        """Read ``rules/`` anew; a pass that is under way keeps what it began with."""
+        self.rulebook = load_rulebook(self.project.rules)
+        self.tables.use(self.rulebook.entities)
+
+    def prepare(self) -> list[str]:
+        """Make missing tables, install triggers, note rule versions; what could not be done.
+
+        Every fault is told and the others go on: an entity whose table does not fit must not keep
+        the mail of another one waiting.
+        """
+        problems = []
+        for name, entity in self.rulebook.entities.items():
+            try:
+                with self.store.write() as tx:
+                    self.tables.ensure(tx, name)
+                    capture.watch(tx, entity)
+            except OperationalError as error:
+                self.tables.forget()
+                problems.append(f"Entity {name}: {error}")
+        rules = (*self.rulebook.inbound_rules, *self.rulebook.outbound_rules)
+        with self.store.write() as tx:
+            decisions.note_versions(tx, {r.digest: (r.name, r.as_json()) for r in rules})
+        return problems
+
+    def close(self) -> None:
+        """End the sandbox and close the database."""
+        self.sandbox.close()
+        self.store.close()
+
+
+def open_system(project: Project) -> System:
+    """Open the project's database and rules; nothing is written but a SQLite schema.
+
+    Raises
+    ------
+    ConfigurationError
+        When the folder of the rules is missing, the URL is none, or the database needs
+        ``kolibri upgrade``.
+    """
+    rulebook = load_rulebook(project.rules)
+    store = Store(project.database)
+    require_current(store)
+    return System(project, store, rulebook, Tables(rulebook.entities), Sandbox())
