@@ -61,6 +61,11 @@ class Rulebook:
         rules = (rule for rule in self.outbound_rules if rule.entity == entity)
         return tuple(sorted(rules, key=lambda rule: (rule.order, rule.name)))
 
+    @property
+    def rules(self) -> tuple[InboundRule | OutboundRule, ...]:
+        """All rules, incoming ones first."""
+        return (*self.inbound_rules, *self.outbound_rules)
+
     def own_addresses(self) -> dict[str, str]:
         """Every address of our own mailboxes, lower case, and why no rule writes to it."""
         return {

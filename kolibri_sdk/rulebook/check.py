@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from kolibri_sdk.errors import Problem
@@ -139,37 +139,32 @@ class _Names:
             what = f"the mailbox '{mailbox.name}' fetches no mail: this rule never runs"
             mend = f"add inbound to {mailbox.file}"
             yield Problem(self.file, what, mend, *self._place(()), severity="warning")
-        made: Entity | None = None
+        about = [*self.book.entities.values()]  # a mail may belong to a record of any entity
         for index, action in enumerate(rule.then):
             path: YamlPath = ("then", index, action.kind)
             if action.create_record:
-                made = self.book.entities.get(action.create_record.entity)
-            yield from self._action(action, path, made, rule.mailbox)
+                about = self._entities(action.create_record.entity)
+                yield from self._entity(action.create_record.entity, (*path, "entity"))
+            yield from self._action(action, path, about, rule.mailbox)
 
     def outbound(self, rule: OutboundRule) -> Iterator[Problem]:
-        entity = self.book.entities.get(rule.entity)
-        if entity is None:
-            yield from self._unknown("entities", "entity", rule.entity, self.book.entities, ())
+        about = self._entities(rule.entity)
+        yield from self._entity(rule.entity, ())
         for index, trigger in enumerate(rule.on):
             if isinstance(trigger, Change):
-                yield from self._field(trigger.change, entity, ("on", index, "change"))
+                yield from self._field(trigger.change, about, ("on", index, "change"))
         for index, recipient in enumerate(rule.to):
             if recipient.field:
-                yield from self._field(recipient.field, entity, ("to", index, "field"))
+                yield from self._field(recipient.field, about, ("to", index, "field"))
         yield from self._sending(rule.mailbox, ("mailbox",))
         yield from self._template(rule.template, rule.mailbox, ("template",))
 
     def _action(
-        self, action: Action, path: YamlPath, made: Entity | None, mailbox: str
+        self, action: Action, path: YamlPath, about: Sequence[Entity], mailbox: str
     ) -> Iterator[Problem]:
-        if action.create_record:
-            name = action.create_record.entity
-            if made is None:
-                where = (*path, "entity")
-                yield from self._unknown("entities", "entity", name, self.book.entities, where)
         if values := action.create_record or action.update_record:
             for name in values.set:
-                yield from self._field(name, made, (*path, "set", name))
+                yield from self._field(name, about, (*path, "set", name))
         if action.send_mail:
             sender = action.send_mail.mailbox
             yield from self._sending(sender or mailbox, (*path, "mailbox") if sender else path)
@@ -178,18 +173,24 @@ class _Names:
             )
             for index, recipient in enumerate(action.send_mail.to):
                 if recipient.field:
-                    yield from self._field(recipient.field, made, (*path, "to", index, "field"))
+                    yield from self._field(recipient.field, about, (*path, "to", index, "field"))
 
-    def _field(self, name: str, entity: Entity | None, path: YamlPath) -> Iterator[Problem]:
-        """A field must be one of the entity's; where the entity is open, one of any entity's."""
-        entities = [entity] if entity else [*self.book.entities.values()]
-        if not entities or not all(each.fields for each in entities):
+    def _entities(self, name: str) -> list[Entity]:
+        return [self.book.entities[name]] if name in self.book.entities else []
+
+    def _entity(self, name: str, path: YamlPath) -> Iterator[Problem]:
+        if name not in self.book.entities:
+            yield from self._unknown("entities", "entity", name, self.book.entities, path)
+
+    def _field(self, name: str, about: Sequence[Entity], path: YamlPath) -> Iterator[Problem]:
+        """A field must be one of the entity's, or of any where the entity is open."""
+        if not all(each.fields for each in about):
             return  # the table is reflected: its columns are known only when it is connected
-        known = {field for each in entities for field in (each.key, *each.fields)}
-        if name not in known:
-            owner = f"the entity '{entity.name}'" if entity else "no entity"
-            what = f"{owner} has no field '{name}'" if entity else f"{owner} has a field '{name}'"
-            yield Problem(self.file, what, did_you_mean(name, known), *self._place(path))
+        known = {field for each in about for field in (each.key, *each.fields)}
+        if about and name not in known:
+            one = f"the entity '{about[0].name}' has no" if len(about) == 1 else "no entity has a"
+            mend = did_you_mean(name, known)
+            yield Problem(self.file, f"{one} field '{name}'", mend, *self._place(path))
 
     def _sending(self, name: str, path: YamlPath) -> Iterator[Problem]:
         mailbox = self.book.mailboxes.get(name)
