@@ -1,4 +1,4 @@
-"""Named points in every write path, where a test can interrupt the work; in production they do nothing."""
+"""Named points in every write path, where a test can interrupt; in production they do nothing."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Callable
 
 __all__ = ["observe", "reach"]
 
-_observer: Callable[[str], None] | None = None
+_observers: list[Callable[[str], None]] = []
 
 
 def reach(name: str) -> None:
     """Say that the work has come to this point, such as ``"store.before_commit"``."""
-    if _observer is not None:
-        _observer(name)
+    for observer in _observers:
+        observer(name)
 
 
 def observe(observer: Callable[[str], None] | None) -> None:
     """Have this function called with the name of every point reached; None ends it."""
-    global _observer
-    _observer = observer
+    _observers[:] = [observer] if observer is not None else []

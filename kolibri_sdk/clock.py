@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 __all__ = ["fixed", "now", "sleep", "stopwatch", "utc"]
 
-_source: Callable[[], datetime] | None = None
+_sources: list[Callable[[], datetime]] = []  # the last one counts; empty is the real clock
 
 
 def now() -> datetime:
@@ -20,7 +20,7 @@ def now() -> datetime:
     >>> now().tzinfo is UTC
     True
     """
-    return _source() if _source is not None else datetime.now(UTC)
+    return _sources[-1]() if _sources else datetime.now(UTC)
 
 
 def utc(moment: datetime) -> datetime:
@@ -44,7 +44,7 @@ def utc(moment: datetime) -> datetime:
 
 def sleep(seconds: float) -> None:
     """Wait that many seconds; a fixed clock does not wait."""
-    if _source is None and seconds > 0:
+    if not _sources and seconds > 0:
         time.sleep(seconds)
 
 
@@ -64,10 +64,9 @@ def fixed(moment: datetime | Callable[[], datetime]) -> Iterator[None]:
     ...     now().isoformat()
     '2026-05-01T00:00:00+00:00'
     """
-    global _source
-    before = _source
-    _source = moment if callable(moment) else (lambda at=utc(moment): at)
+    at = None if callable(moment) else utc(moment)
+    _sources.append(moment if callable(moment) else lambda: at)  # type: ignore[arg-type,return-value]
     try:
         yield
     finally:
-        _source = before
+        _sources.pop()

@@ -1,7 +1,7 @@
 """Every error of Kolibri, in one tree; each says what happened, to what, and what to do next.
 
 - ``KolibriError``
-    - ``ConfigurationError``          a file, a setting or a parameter is wrong; carries ``problems``
+    - ``ConfigurationError``          a file, setting or parameter is wrong; carries ``problems``
     - ``OperationalError``            the world does not play along; loops report it and go on
         - ``MailboxError``            names the mailbox
             - ``ConnectionFailed``    the server cannot be reached, or the line was lost

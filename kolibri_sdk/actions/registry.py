@@ -1,4 +1,4 @@
-"""Actions written in Python: registered by name, called by ``- call: {name: …}`` in a rule (S25)."""
+"""Actions written in Python: registered by name, called by a rule with ``- call:`` (S25)."""
 
 from __future__ import annotations
 

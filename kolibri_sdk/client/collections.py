@@ -88,9 +88,8 @@ class Rules:
         return self._system.rulebook.outbound(self._system.tables.entity(entity).name)
 
     def _named(self) -> dict[str, list[InboundRule | OutboundRule]]:
-        book = self._system.rulebook
         named: dict[str, list[InboundRule | OutboundRule]] = {}
-        for rule in (*book.inbound_rules, *book.outbound_rules):
+        for rule in self._system.rulebook.rules:
             place = rule.mailbox if isinstance(rule, InboundRule) else rule.entity
             named.setdefault(rule.name, []).append(rule)
             named.setdefault(f"{place}/{rule.name}", []).append(rule)
@@ -107,11 +106,10 @@ class Rules:
         return found[0]
 
     def __iter__(self) -> Iterator[InboundRule | OutboundRule]:
-        book = self._system.rulebook
-        return iter((*book.inbound_rules, *book.outbound_rules))
+        return iter(self._system.rulebook.rules)
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return len(self._system.rulebook.rules)
 
     def __repr__(self) -> str:
         return f"<{len(self)} rules: {', '.join(rule.name for rule in self)}>"

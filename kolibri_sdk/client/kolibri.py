@@ -18,6 +18,7 @@ from kolibri_sdk.client.collections import (
 )
 from kolibri_sdk.client.messages import Messages
 from kolibri_sdk.client.records import Records
+from kolibri_sdk.decide import check_examples
 from kolibri_sdk.errors import Problem
 from kolibri_sdk.pipeline import PassReport, System, open_system, run_passes
 from kolibri_sdk.rulebook import check_rulebook, find_project
@@ -64,7 +65,8 @@ class Kolibri:
     def check(self) -> tuple[Problem, ...]:
         """All faults in ``rules/``: what was found on reading, JavaScript, templates, examples."""
         self._system.reload_rules()
-        return check_rulebook(self._system.rulebook, self._system.sandbox)
+        book, sandbox = self._system.rulebook, self._system.sandbox
+        return (*check_rulebook(book, sandbox), *check_examples(book, sandbox))
 
     def poll(
         self,

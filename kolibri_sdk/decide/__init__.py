@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.decide.golden import check_examples
 from kolibri_sdk.decide.inbound import Subject, decide_messages
 from kolibri_sdk.decide.outbound import decide_events, triggered, triggers_of
 
 __all__ = [
     "Subject",
+    "check_examples",
     "decide_events",
     "decide_messages",
     "triggered",

@@ -1,1 +1,1 @@
-"""Frozen values that every room speaks in: mails, mailboxes, entities, rules, templates, users, decisions."""
+"""Frozen values that every room speaks in: mails, mailboxes, records, rules, decisions."""

@@ -1,4 +1,4 @@
-"""The base of every value that is also a file in ``rules/``: frozen, and strict about unknown keys."""
+"""The base of values that are also files in ``rules/``: frozen, strict about unknown keys."""
 
 from __future__ import annotations
 

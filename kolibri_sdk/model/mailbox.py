@@ -1,4 +1,4 @@
-"""A mailbox as the administrator describes it: where mail comes in, where it goes out (S1, S14-S17)."""
+"""A mailbox as its administrator describes it: where mail comes in and goes out (S1, S14-S17)."""
 
 from __future__ import annotations
 

@@ -121,8 +121,8 @@ class Action(Document):
 
         Examples
         --------
-        >>> Action(create_record={"entity": "incident", "set": {"title": "message.subject"}}).scripts()
-        {'set.title': 'message.subject'}
+        >>> Action(add_note={"text": "message.subject"}).scripts()
+        {'text': 'message.subject'}
         """
         if self.create_record or self.update_record:
             values = (self.create_record or self.update_record).set  # type: ignore[union-attr]

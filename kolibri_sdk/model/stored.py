@@ -1,4 +1,4 @@
-"""Rows of the central tables as values: KolibriMessage, outbox item, activity entry, record event."""
+"""Rows of the central tables as values: KolibriMessage, outbox item, activity, event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from kolibri_sdk.model.entity import RecordKey
-from kolibri_sdk.model.message import Address, Direction, MessageKind, MessageState
+from kolibri_sdk.model.message import Address, Direction, MessageKind, MessageState, ParsedMail
 from kolibri_sdk.model.outbox import OutboxState
 
 __all__ = [
@@ -64,6 +64,48 @@ class StoredMessage:
     error: str = ""
     attempts: int = 0
     attachments: tuple[StoredAttachment, ...] = ()
+
+    @classmethod
+    def of(
+        cls, mail: ParsedMail, *, mailbox: str, received_at: datetime, number: int = 0
+    ) -> StoredMessage:
+        """A parsed mail as a row that is in no database: for trying rules, and golden examples."""
+        return cls(
+            id=number,
+            direction=Direction.IN,
+            mailbox=mailbox,
+            state=MessageState.PARSED,
+            received_at=received_at,
+            size=mail.size,
+            blob=None,
+            message_id=mail.message_id,
+            in_reply_to=mail.in_reply_to,
+            references=mail.references,
+            sender=mail.sender,
+            to=mail.to,
+            cc=mail.cc,
+            reply_to=mail.reply_to,
+            return_path=mail.return_path,
+            subject=mail.subject,
+            sent_at=mail.sent_at,
+            text=mail.text,
+            html=mail.html,
+            reply_text=mail.reply_text,
+            headers=mail.headers,
+            kind=mail.kind,
+            defects=mail.defects,
+            attachments=tuple(
+                StoredAttachment(
+                    filename=part.filename,
+                    content_type=part.content_type,
+                    size=part.size,
+                    inline=part.inline,
+                    content_id=part.content_id,
+                    blob="",
+                )
+                for part in mail.attachments
+            ),
+        )
 
     @property
     def automatic(self) -> bool:

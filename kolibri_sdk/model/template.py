@@ -39,7 +39,8 @@ class Template:
 
         Examples
         --------
-        >>> t = Template("hello", {"de": TemplateVariant("de", "Hallo"), "en": TemplateVariant("en", "Hi")})
+        >>> german, english = TemplateVariant("de", "Hallo"), TemplateVariant("en", "Hi")
+        >>> t = Template("hello", {"de": german, "en": english})
         >>> t.choose("de-AT", "en").subject, t.choose("fr", "en").subject
         ('Hallo', 'Hi')
         """

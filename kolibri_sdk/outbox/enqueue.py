@@ -1,4 +1,4 @@
-"""Queueing a mail in the transaction that causes it: one row per language of its recipients (S8)."""
+"""Queueing a mail in the transaction that causes it: a row per language of recipients (S8)."""
 
 from __future__ import annotations
 

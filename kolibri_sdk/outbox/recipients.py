@@ -76,10 +76,7 @@ def resolve(
     dropped: list[Dropped] = []
     for position, recipient in enumerate(recipients):
         where, value = _given(recipient, position, record, values)
-        found = list(_texts(value, where))
-        if not found:
-            dropped.append(Dropped(where, "is empty"))
-        named.extend(found)
+        named.extend(_texts(value, where))
     people: dict[str, Person] = {}
     for text, person in _people(tx, named):
         low = person.address.address.lower() if person else ""
@@ -89,6 +86,8 @@ def resolve(
             dropped.append(Dropped(person.address.address, excluded[low]))
         elif low not in people:
             people[low] = person
+    if not named:
+        dropped.append(Dropped("anybody", "all recipients are empty"))
     return Resolved(tuple(people.values()), tuple(dropped))
 
 

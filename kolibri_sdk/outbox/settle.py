@@ -77,7 +77,7 @@ def settle_error(tx: sa.Connection, item: OutboxItem, error: SendError) -> Outbo
 
 
 def find_uncertain(tx: sa.Connection) -> list[OutboxItem]:
-    """Mark as uncertain what a dead sender had in hand (its process is gone, or silent too long)."""
+    """Mark as uncertain what a sender had in hand that is gone, or silent for too long."""
     found = []
     for item, claimed_by, claimed_at in outbox.claims(tx):
         if _alive(claimed_by, claimed_at):
@@ -114,7 +114,7 @@ def _again(
         return _end(tx, item, state, f"gave up after {tries} tries; last: {error}", results)
     wait = min(_FIRST_WAIT * 2 ** (tries - 1), _LONGEST_WAIT)
     # Jitter keeps a queue that failed together from coming back together.
-    due = clock.now() + wait * random.uniform(0.8, 1.2)
+    due = clock.now() + wait * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
     done = outbox.settle(tx, item, OutboxState.QUEUED, results=results, error=error, due_at=due)
     return OutboxState.QUEUED if done else None
 

@@ -102,7 +102,7 @@ def _apply(
         report.counts["queued"] += len(result.items)
         report.counts["held"] += result.held
         report.refuse(
-            f"{event.record}, rule {rule}: no mail to {one.value}, it {one.reason}"
+            f"{event.record}, rule {rule}: no mail to {one.value}: {one.reason}"
             for one in result.dropped
         )
 

@@ -1,4 +1,4 @@
-"""One pass of the poller, and many: every stage takes rows in one state and leaves the next (S18)."""
+"""One pass of the poller, and many: a stage takes rows in one state to the next (S18)."""
 
 from __future__ import annotations
 

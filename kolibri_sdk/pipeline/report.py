@@ -1,4 +1,4 @@
-"""What a pass did: counts, what was refused, what went wrong; a line for people, JSON for machines."""
+"""What a pass did: counts, refusals, errors; a line for people, JSON for machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 3: reference first, then all incoming rules of the mailbox, then their effects (S23-S25)."""
+"""Stage 3: reference first, then all incoming rules of the mailbox, then effects (S23-S25)."""
 
 from __future__ import annotations
 
@@ -252,6 +252,6 @@ def _count_effects(
             report.counts["held"] += one.get("held", 0)
             where = f"Message {subject.message.id}, rule {rule}"
             report.refuse(
-                f"{where}: no mail to {who}, it {why}" for who, why in one.get("dropped", ())
+                f"{where}: no mail to {who}: {why}" for who, why in one.get("dropped", ())
             )
             report.refuse(f"{where}: conflict, {text}" for text in one.get("conflicts", ()))

@@ -56,9 +56,9 @@ class System:
             except OperationalError as error:
                 self.tables.forget()
                 problems.append(f"Entity {name}: {error}")
-        rules = (*self.rulebook.inbound_rules, *self.rulebook.outbound_rules)
+        versions = {r.digest: (r.name, r.as_json()) for r in self.rulebook.rules}
         with self.store.write() as tx:
-            decisions.note_versions(tx, {r.digest: (r.name, r.as_json()) for r in rules})
+            decisions.note_versions(tx, versions)
         return problems
 
     def close(self) -> None:

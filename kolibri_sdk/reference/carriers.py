@@ -24,7 +24,7 @@ __all__ = [
 
 _LONGEST_LOCAL_PART = 64
 _PREFIX = "kr1"
-_TOKEN = r"[a-z2-7]{40,150}"
+_TOKEN = r"[a-z2-7]{40,150}"  # noqa: S105 - a pattern
 _MESSAGE_ID = re.compile(rf"^{_PREFIX}\.({_TOKEN})@", re.IGNORECASE)
 _PLUS = re.compile(rf"\+({_TOKEN})@", re.IGNORECASE)
 _MARKER = re.compile(rf"\b{_PREFIX}:({_TOKEN})\b", re.IGNORECASE)

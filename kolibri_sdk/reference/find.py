@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -71,9 +72,7 @@ def _candidates(
     item: StoredMessage,
 ) -> _Candidates:
     result = _Candidates()
-    for number, carried in enumerate(tokens_in(item)):
-        if number >= _MOST_TOKENS:
-            break
+    for carried in islice(tokens_in(item), _MOST_TOKENS):
         token = verify(carried.token, secrets, tables.entities)
         if token is None:
             result.forged += 1

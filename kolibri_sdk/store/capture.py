@@ -1,4 +1,4 @@
-"""Record changes from any writer: triggers that write an event in the writer's own transaction (S5)."""
+"""Record changes by any writer: triggers write an event in that writer's transaction (S5)."""
 
 from __future__ import annotations
 

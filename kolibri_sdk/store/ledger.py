@@ -156,8 +156,8 @@ def settle(
     """Write down what became of listed mails."""
     if not entries:
         return
-    key = sa.bindparam("b_uid")
-    update = sa.update(ledger).where(_folder(mailbox, folder, uidvalidity), ledger.c.uid == key)
+    this = ledger.c.uid == sa.bindparam("b_uid")
+    update = sa.update(ledger).where(_folder(mailbox, folder, uidvalidity), this)
     tx.execute(
         update.values(attempts=ledger.c.attempts + 1),
         [
