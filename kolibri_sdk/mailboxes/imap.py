@@ -29,7 +29,8 @@ __all__ = ["ImapSource"]
 
 RECONNECTS = 24  #: per batch: enough to corner two mails on which the server hangs up
 WHOLE = "(UID FLAGS INTERNALDATE BODY.PEEK[])"  # PEEK: the flags stay as they are
-OUTLINE = "(UID RFC822.SIZE INTERNALDATE)"
+SIZE = "(UID RFC822.SIZE)"
+ARRIVAL = "(UID INTERNALDATE)"
 
 _T = TypeVar("_T")
 
@@ -140,7 +141,7 @@ class ImapSource:
         criterion = f"SINCE {day.day}-{MONTHS[day.month - 1]}-{day.year}"
         near = sorted(self._session.search(criterion, low=1) & wanted)
         for some in _slices(near, BATCH_MAILS):
-            answers, _ = self._session.fetch(some, OUTLINE)
+            answers, _ = self._session.fetch(some, ARRIVAL)
             early = {uid for uid, answer in answers.items() if _before(answer, since)}
             near = [uid for uid in near if uid not in early]
         return set(near)
@@ -150,7 +151,7 @@ class ImapSource:
         sizes: dict[str, int | None] = {mail.uid: mail.size for mail in listed}
         if unknown:
             with self._endpoint.told("asking for sizes"):
-                answers, _ = self._session.fetch(unknown, OUTLINE)
+                answers, _ = self._session.fetch(unknown, SIZE)
             sizes |= {str(uid): answer.size for uid, answer in answers.items()}
         for mail in listed:
             yield Listed(mail.uid, sizes[mail.uid], mail.seen)

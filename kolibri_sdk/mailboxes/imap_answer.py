@@ -90,12 +90,14 @@ def _responses(parts: Iterable[Part]) -> Iterable[tuple[bytes, bytes | None]]:
 
 def _read(outline: bytes, literal: bytes | None) -> Answer | None:
     flags = _FLAGS.search(outline)
-    rest = _FLAGS.sub(b"", outline)  # a keyword may be called UID
+    # Without the flags: a colleague may have made a keyword that is called UID.
+    rest = outline[: flags.start()] + outline[flags.end() :] if flags else outline
     uid = _UID.search(rest)
     if uid is None or not outline.endswith(b")"):
         return None
-    quoted, size = _QUOTED.search(rest), _SIZE.search(rest)
-    raw = re.sub(rb"\\(.)", rb"\1", quoted[1]) if quoted and literal is None else literal
+    size = _SIZE.search(rest)
+    quoted = _QUOTED.search(rest) if literal is None else None
+    raw = re.sub(rb"\\(.)", rb"\1", quoted[1]) if quoted else literal
     return Answer(
         uid=int(uid[1]),
         seen=flags is not None and b"\\seen" in flags[1].lower().split(),
@@ -109,10 +111,12 @@ def _moment(date: re.Match[bytes] | None) -> datetime | None:
     if date is None:
         return None
     try:
-        month = MONTHS.index(date[2].decode("ascii", "replace").title()) + 1
-        day, year, hour, minute, second = (int(date[n]) for n in (1, 3, 4, 5, 6))
-        offset = timedelta(hours=int(date[8]), minutes=int(date[9]))
-        local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-        return local - offset if date[7] == b"+" else local + offset
+        day, month, year, hour, minute, second, sign, hours, minutes = date.groups()
+        number = MONTHS.index(month.decode("ascii", "replace").title()) + 1
+        local = datetime(
+            int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=UTC
+        )
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        return local - offset if sign == b"+" else local + offset
     except (ValueError, OverflowError):
         return None
