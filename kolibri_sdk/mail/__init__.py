@@ -1,0 +1,21 @@
+"""Bytes of mails to values and back: parse, compose, bounces, reply cutting, safe HTML."""
+
+from kolibri_sdk.mail.compose import Draft, compose
+from kolibri_sdk.mail.html import inline_css, plain_twin, preview_frame, sanitise
+from kolibri_sdk.mail.limits import LIMITS, Limits, MailTooComplex
+from kolibri_sdk.mail.parse import parse_mail
+from kolibri_sdk.mail.reply import newly_written
+
+__all__ = [
+    "LIMITS",
+    "Draft",
+    "Limits",
+    "MailTooComplex",
+    "compose",
+    "inline_css",
+    "newly_written",
+    "parse_mail",
+    "plain_twin",
+    "preview_frame",
+    "sanitise",
+]

@@ -1,0 +1,163 @@
+"""Bytes to text under a charset label that may be missing, wrong or unknown."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+__all__ = ["clean", "decode"]
+
+# Labels as browsers read them (WHATWG Encoding Standard, section 4.2): the superset that mail
+# programs mean when they write the subset's name.
+_SUPERSETS = {
+    "ascii": "utf-8",
+    "us-ascii": "utf-8",
+    "utf8": "utf-8",
+    "unicode-1-1-utf-8": "utf-8",
+    "x-utf-8": "utf-8",
+    "iso-8859-1": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso_8859-1": "cp1252",
+    "iso88591": "cp1252",
+    "latin1": "cp1252",
+    "latin-1": "cp1252",
+    "x-ansi": "cp1252",
+    "iso-8859-9": "cp1254",
+    "iso-8859-11": "cp874",
+    "tis-620": "cp874",
+    "iso-8859-8-i": "iso-8859-8",
+    "iso-8859-8-e": "iso-8859-8",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "x-gbk": "gb18030",
+    "ks_c_5601-1987": "cp949",
+    "ks_c_5601": "cp949",
+    "euc-kr": "cp949",
+    "shift_jis": "cp932",
+    "shift-jis": "cp932",
+    "x-sjis": "cp932",
+    "iso-2022-jp": "iso2022_jp_ext",
+    "unicode-1-1-utf-7": "utf-7",
+    "x-mac-roman": "mac-roman",
+    "macintosh": "mac-roman",
+    "x-unknown": "utf-8",
+    "unknown-8bit": "utf-8",
+    "default_charset": "utf-8",
+}
+# Text codecs of Python that are no charsets; idna is quadratic on top.
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
+_LABEL = re.compile(r"[A-Za-z0-9_.:+-]{1,40}")
+_WINDOWS_NUMBER = re.compile(r"(?:x-)?(?:windows|cp|ibm)[-_]?(\d{3,4})")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    r"""The text without NUL and without lone surrogates, which no database column takes.
+
+    Examples
+    --------
+    >>> clean("a\x00b")
+    'ab'
+    """
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    if _SURROGATE.search(text):
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def decode(data: bytes, label: str | None = None) -> tuple[str, str | None]:
+    r"""Decode bytes, whatever their label says.
+
+    Parameters
+    ----------
+    data : bytes
+        The text as it came.
+    label : str or None
+        The charset it claims to be in.
+
+    Returns
+    -------
+    text : str
+        Without NUL and lone surrogates.
+    defect : str or None
+        What was wrong with the label, in words.
+
+    Examples
+    --------
+    >>> decode(b"5 \x80", "iso-8859-1")
+    ('5 €', None)
+    >>> decode("Grüße".encode("cp1252"), "utf-8")
+    ('Grüße', 'text is not in the declared charset utf-8; read as windows-1252')
+    """
+    name, defect = _resolve(label)
+    if data.isascii() and name in ("utf-8", "cp1252"):
+        return clean(data.decode("ascii")), defect
+    if name in ("utf-8", "cp1252"):
+        return _utf8_or_windows(data, name, label, defect)
+    try:
+        return clean(data.decode(name)), defect
+    except (UnicodeError, ValueError):
+        return _misnamed(data, name, label)
+
+
+def _resolve(label: str | None) -> tuple[str, str | None]:
+    """The Python codec for a label, and a defect where there is none."""
+    if not label:
+        return "utf-8", None
+    label = label.strip(" \t\"'").lower()
+    name = _SUPERSETS.get(label)
+    if name is None and (found := _WINDOWS_NUMBER.fullmatch(label)):
+        name = f"cp{found[1]}"
+    if name is None:
+        name = label if _LABEL.fullmatch(label) else ""
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return "utf-8", f"unknown charset {clean(label)[:40]!r}"
+    # "Not a text encoding" is known to bytes.decode alone; an empty decode asks it.
+    try:
+        b"".decode(name)
+    except (LookupError, UnicodeError):
+        return "utf-8", f"unknown charset {label[:40]!r}"
+    if codec.name in _NO_CHARSETS or codec.name.replace("_", "-") in _NO_CHARSETS:
+        return "utf-8", f"unknown charset {label[:40]!r}"
+    return name, None
+
+
+def _utf8_or_windows(
+    data: bytes, name: str, label: str | None, defect: str | None
+) -> tuple[str, str | None]:
+    # Text in windows-1252 is practically never valid UTF-8 by accident, so UTF-8 goes first.
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text, actual = _windows_1252(data), "cp1252"
+    else:
+        actual = "utf-8"
+    if label and actual != name and defect is None:
+        spoken = "windows-1252" if actual == "cp1252" else actual
+        defect = f"text is not in the declared charset {label[:40]}; read as {spoken}"
+    return clean(text), defect
+
+
+def _misnamed(data: bytes, name: str, label: str | None) -> tuple[str, str]:
+    try:
+        text, actual = data.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        text, actual = data.decode(name, "replace"), f"{label}, with replacements"
+    return clean(text), f"text is not in the declared charset {label}; read as {actual}"
+
+
+def _windows_1252(data: bytes) -> str:
+    """Like a browser, which gives the five unassigned bytes their Latin-1 meaning."""
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        return "".join(
+            bytes((byte,)).decode("cp1252") if byte not in _UNASSIGNED else chr(byte)
+            for byte in data
+        )
+
+
+_UNASSIGNED = frozenset(b"\x81\x8d\x8f\x90\x9d")

@@ -1,0 +1,145 @@
+"""The header block of a mail or part: where it begins, where it ends, its fields in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kolibri_sdk.mail.defects import Defects
+from kolibri_sdk.mail.limits import LIMITS, MailTooComplex
+from kolibri_sdk.mail.words import header_text, raw_text
+
+__all__ = ["Head", "read_head"]
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|$)")
+_BLANK = re.compile(rb"\r*\n")
+_LINE = re.compile(rb"[^\n]*(?:\n|$)")
+_LEADING = re.compile(rb"(?:[ \t]*\r*\n|\xef\xbb\xbf|>?From [^\n]*\n)+")
+_KNOWN = re.compile(
+    rb"^(?:from|to|cc|subject|date|message-id|mime-version|received|return-path|reply-to|sender"
+    rb"|delivered-to|references|in-reply-to|content-[a-z-]+|x-[!-9;-~]+)[ \t]*:",
+    re.I | re.M,
+)
+_END = re.compile(rb"\n\r?\n")
+
+
+class Head:
+    """The fields of one header block; values are bytes until somebody asks for text.
+
+    Parameters
+    ----------
+    fields : list of (str, bytes)
+        Names as written, values as written behind the colon.
+    defects : Defects
+        Takes what is wrong with a value when it is decoded.
+    """
+
+    __slots__ = ("_defects", "_index", "charset", "fields")
+
+    def __init__(self, fields: list[tuple[str, bytes]], defects: Defects) -> None:
+        self.fields = fields
+        self.charset: str | None = None  #: what raw 8-bit values are read as
+        self._defects = defects
+        self._index: dict[str, list[bytes]] = {}
+        for name, value in fields:
+            self._index.setdefault(name.lower(), []).append(value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._index
+
+    def all(self, name: str) -> list[str]:
+        """All values of a header (name in lower case), unfolded, encoded-words left standing."""
+        found = self._index.get(name, ())
+        return [raw_text(value, self._defects, self.charset).strip() for value in found]
+
+    def first(self, name: str) -> str:
+        """The first value, as `all` gives it; empty where there is none."""
+        found = self._index.get(name)
+        return raw_text(found[0], self._defects, self.charset).strip() if found else ""
+
+    def text(self, name: str) -> str:
+        """The first value with its encoded-words decoded; empty where there is none."""
+        found = self._index.get(name)
+        return header_text(found[0], self._defects, self.charset) if found else ""
+
+    def decoded(self) -> Iterator[tuple[str, str]]:
+        """Every header in order, names as written, values decoded."""
+        for name, value in self.fields:
+            yield name, header_text(value, self._defects, self.charset)
+
+
+def read_head(
+    data: bytes, start: int, end: int, defects: Defects, *, top: bool = False
+) -> tuple[Head, int]:
+    """Read the header block that begins at ``start``.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole mail.
+    start, end : int
+        Where the mail or part begins and ends in it.
+    defects : Defects
+        Takes what is wrong with the block.
+    top : bool
+        Whether it is the mail's own block, which may be found further down.
+
+    Returns
+    -------
+    head : Head
+    body : int
+        Where the body begins.
+
+    Raises
+    ------
+    MailTooComplex
+        When the block is larger than the limit.
+    """
+    begin = _top(data, start, end, defects) if top else start
+    fields: list[tuple[str, bytes]] = []
+    position = begin
+    while position < end:
+        if field := _FIELD.match(data, position, end):
+            fields.append((field[1].decode("ascii"), field[2]))
+            position = field.end()
+        elif blank := _BLANK.match(data, position, end):
+            position = blank.end()
+            break
+        elif _goes_on(data, position, end):
+            defects.note("a line in the header block that is no header")
+            position = _next_line(data, position, end)
+        else:
+            defects.note("no blank line between headers and body")
+            break
+        if position - begin > LIMITS.header_bytes:
+            raise MailTooComplex.exceeds("bytes of headers", LIMITS.header_bytes)
+    return Head(fields, defects), position
+
+
+def _top(data: bytes, start: int, end: int, defects: Defects) -> int:
+    """Where the mail's own header block begins: it may stand below blank lines or chatter."""
+    if leading := _LEADING.match(data, start, end):
+        if leading[0].strip() == b"":
+            defects.note("header block does not begin at the top")
+        start = leading.end()
+    if _FIELD.match(data, start, end):
+        return start
+    known = _KNOWN.search(data, start, min(end, start + 65536))
+    if known is None:
+        defects.note("no header block")
+        return start
+    defects.note("header block does not begin at the top")
+    return known.start()
+
+
+def _goes_on(data: bytes, position: int, end: int) -> bool:
+    """Whether headers follow below a line that is none."""
+    stop = min(end, position + LIMITS.header_bytes)
+    blank = _END.search(data, position, stop)
+    return bool(_KNOWN.search(data, position, blank.end() if blank else stop))
+
+
+def _next_line(data: bytes, position: int, end: int) -> int:
+    line = _LINE.match(data, position, end)
+    assert line is not None
+    return line.end()

@@ -1,0 +1,121 @@
+"""Bytes of a mail to a value: the one entry of the parser."""
+
+from __future__ import annotations
+
+from kolibri_sdk.mail.addresses import read_addresses
+from kolibri_sdk.mail.automatic import kind_of
+from kolibri_sdk.mail.bounce import read_bounces
+from kolibri_sdk.mail.contents import read_contents
+from kolibri_sdk.mail.dates import read_date
+from kolibri_sdk.mail.defects import Defects
+from kolibri_sdk.mail.head import Head
+from kolibri_sdk.mail.ids import read_ids
+from kolibri_sdk.mail.limits import LIMITS, MailTooComplex
+from kolibri_sdk.mail.reply import newly_written
+from kolibri_sdk.mail.structure import read_structure
+from kolibri_sdk.model.message import Address, ParsedMail
+
+__all__ = ["parse_mail"]
+
+
+def parse_mail(raw: bytes) -> ParsedMail:
+    r"""Read a mail (RFC 5322, MIME), however broken it is.
+
+    Parameters
+    ----------
+    raw : bytes
+        The mail as the server gave it.
+
+    Returns
+    -------
+    ParsedMail
+        What is wrong with the mail is listed in ``defects``. No text in it holds NUL or a lone
+        surrogate.
+
+    Raises
+    ------
+    MailTooComplex
+        When the mail exceeds one of `LIMITS`; nothing else is ever raised.
+
+    Examples
+    --------
+    >>> mail = parse_mail(b"From: Anna <anna@example.org>\r\nSubject: VPN\r\n\r\nHelp!\r\n")
+    >>> mail.subject, str(mail.sender), mail.reply_text
+    ('VPN', 'Anna <anna@example.org>', 'Help!')
+    """
+    defects = Defects()
+    root = read_structure(_with_newlines(raw, defects), defects)
+    head = root.head
+    contents = read_contents(root, defects)
+    subject = head.text("subject")
+    addresses = _read_all_addresses(head, defects)
+    message_ids = read_ids(head.all("message-id")[:1])
+    if not message_ids:
+        defects.note("no Message-ID")
+    own = frozenset(a.address.lower() for name in ("from", "to") for a in addresses[name])
+    bounces = read_bounces(root, subject, contents.text, own)
+    return ParsedMail(
+        size=len(raw),
+        message_id=message_ids[0] if message_ids else None,
+        in_reply_to=read_ids(head.all("in-reply-to")),
+        references=read_ids(head.all("references")),
+        from_=addresses["from"] or _substitute(head, addresses, defects),
+        reply_to=addresses["reply-to"],
+        to=addresses["to"],
+        cc=addresses["cc"],
+        bcc=addresses["bcc"],
+        return_path=_return_path(head),
+        subject=subject,
+        sent_at=read_date(head.first("date"), defects),
+        text=contents.text,
+        html=contents.html,
+        reply_text=newly_written(contents.text),
+        headers=tuple(head.decoded()),
+        attachments=contents.attachments,
+        kind=kind_of(root, subject, bounce=bool(bounces)),
+        bounces=bounces,
+        defects=defects.found,
+    )
+
+
+_ADDRESS_HEADERS = ("from", "sender", "reply-to", "to", "cc", "bcc")
+
+
+def _with_newlines(raw: bytes, defects: Defects) -> bytes:
+    """Mail with carriage returns alone, as old Macs wrote it, has no lines otherwise."""
+    if b"\n" in raw or b"\r" not in raw:
+        return raw
+    defects.note("lines end with a bare carriage return")
+    return raw.replace(b"\r", b"\n")
+
+
+def _read_all_addresses(head: Head, defects: Defects) -> dict[str, tuple[Address, ...]]:
+    found = {name: read_addresses(head.all(name), defects) for name in _ADDRESS_HEADERS}
+    if sum(map(len, found.values())) > LIMITS.addresses:
+        raise MailTooComplex.exceeds("addresses", LIMITS.addresses)
+    if len(head.all("from")) > 1:
+        defects.note("more than one From header; the first counts")
+        found["from"] = read_addresses(head.all("from")[:1], defects)
+    return found
+
+
+def _substitute(
+    head: Head, addresses: dict[str, tuple[Address, ...]], defects: Defects
+) -> tuple[Address, ...]:
+    """Who wrote a mail whose From is missing or empty."""
+    for name in ("sender", "reply-to"):
+        if addresses[name]:
+            defects.note(f"no From; taken from {name.title()}")
+            return addresses[name][:1]
+    if return_path := _return_path(head):
+        defects.note("no From; taken from Return-Path")
+        return (Address(return_path),)
+    defects.note("no From")
+    return ()
+
+
+def _return_path(head: Head) -> str | None:
+    if "return-path" not in head:
+        return None
+    found = read_addresses(head.all("return-path")[:1], Defects())
+    return found[0].address if found else ""

@@ -1,0 +1,167 @@
+"""A mail's bytes taken apart into a tree of parts, within the limits and without recursion.
+
+Why not the standard library's parser: it reads line by line through one generator per level of
+nesting, so that it raises RecursionError on what a few kilobytes can nest, and it decides on the
+limits too late. Here one walk finds the parts by ``bytes.find`` and counts as it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from kolibri_sdk.mail.defects import Defects
+from kolibri_sdk.mail.head import Head, read_head
+from kolibri_sdk.mail.limits import LIMITS, MailTooComplex
+from kolibri_sdk.mail.parameters import split_parameters
+from kolibri_sdk.mail.transfer import undo
+
+__all__ = ["Part", "read_structure"]
+
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+_GUESSED_BOUNDARY = re.compile(rb"^--([^\s-][^\r\n]{2,200}?)[ \t]*\r?\n[!-9;-~]+:", re.M)
+
+
+@dataclass(slots=True)
+class Part:
+    """A node of the tree: a multipart with children, or a leaf with a body."""
+
+    head: Head
+    content_type: str
+    parameters: dict[str, str]
+    raw: bytes = b""  #: the body of a leaf, still encoded
+    parent: Part | None = None
+    children: list[Part] = field(default_factory=list)
+    depth: int = 0
+
+    def leaves(self) -> Iterator[Part]:
+        """The leaves in the order of the mail."""
+        stack = [self]
+        while stack:
+            part = stack.pop()
+            if part.children:
+                stack += reversed(part.children)
+            elif not part.content_type.startswith("multipart/"):
+                yield part
+
+    def content(self, defects: Defects) -> bytes:
+        """The body with its transfer encoding undone."""
+        return undo(self.raw, self.head.first("content-transfer-encoding"), defects)
+
+
+@dataclass(slots=True)
+class _Span:
+    """Where a part lies in the mail, before its header block is read."""
+
+    start: int
+    end: int
+    parent: Part | None
+    default_type: str
+
+
+def read_structure(raw: bytes, defects: Defects) -> Part:
+    """The root of the tree of parts.
+
+    Parameters
+    ----------
+    raw : bytes
+        The whole mail.
+    defects : Defects
+        Takes what is wrong with its structure.
+
+    Raises
+    ------
+    MailTooComplex
+        When it has too many parts, too deep a nesting, too large a header block, or too much
+        content.
+    """
+    root: Part | None = None
+    pending = [_Span(0, len(raw), None, "text/plain")]
+    count = content = 0
+    while pending:
+        span = pending.pop()
+        count += 1
+        if count > LIMITS.parts:
+            raise MailTooComplex.exceeds("parts", LIMITS.parts)
+        part, body = _read_part(raw, span, defects)
+        root = root or part
+        spans = _children(raw, body, span.end, part, defects)
+        if spans:
+            pending += reversed(spans)
+        else:
+            part.raw = raw[body : span.end]
+            content += len(part.raw)
+        if content > LIMITS.decoded_bytes:
+            raise MailTooComplex.exceeds("bytes of content", LIMITS.decoded_bytes)
+    assert root is not None
+    return root
+
+
+def _read_part(raw: bytes, span: _Span, defects: Defects) -> tuple[Part, int]:
+    head, body = read_head(raw, span.start, span.end, defects, top=span.parent is None)
+    content_type, parameters = split_parameters(head.first("content-type"), defects)
+    if not _TYPE.fullmatch(content_type):
+        if content_type:
+            defects.note("a Content-Type that is none")
+        content_type = span.default_type
+    head.charset = parameters.get("charset")
+    part = Part(head, content_type, parameters, parent=span.parent)
+    if span.parent is not None:
+        span.parent.children.append(part)
+        part.depth = span.parent.depth + 1
+        if part.depth > LIMITS.depth:
+            raise MailTooComplex.exceeds("multiparts within each other", LIMITS.depth)
+    return part, body
+
+
+def _children(raw: bytes, start: int, end: int, part: Part, defects: Defects) -> list[_Span]:
+    """The spans of a multipart's parts; a multipart without any becomes a text of its own."""
+    if not part.content_type.startswith("multipart/"):
+        return []
+    boundary = part.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
+    spans = _split(raw, start, end, boundary, defects) if boundary else []
+    if not spans:
+        defects.note("a multipart whose boundary is missing or never occurs")
+        guess = _GUESSED_BOUNDARY.search(raw, start, end)
+        spans = _split(raw, start, end, guess[1], defects) if guess else []
+    if not spans:
+        part.content_type = "text/plain"
+        return []
+    default = "message/rfc822" if part.content_type == "multipart/digest" else "text/plain"
+    return [_Span(first, last, part, default) for first, last in spans]
+
+
+def _split(
+    raw: bytes, start: int, end: int, boundary: bytes, defects: Defects
+) -> list[tuple[int, int]]:
+    """Where the parts between the delimiter lines begin and end (RFC 2046 section 5.1.1)."""
+    delimiter = b"--" + boundary
+    spans: list[tuple[int, int]] = []
+    opened: int | None = None
+    position = raw.find(delimiter, start, end)
+    while position >= 0:
+        after = position + len(delimiter)
+        newline = raw.find(b"\n", after, end)
+        line_end = end if newline < 0 else newline + 1
+        rest = raw[after:line_end].strip() if line_end - after < 80 else b"?"
+        if rest in (b"", b"--") and (position == start or raw[position - 1] in b"\r\n"):
+            if opened is not None:
+                spans.append((opened, _before_newline(raw, opened, position)))
+                if len(spans) > LIMITS.parts:
+                    raise MailTooComplex.exceeds("parts", LIMITS.parts)
+            opened = None if rest == b"--" else line_end
+        position = raw.find(delimiter, line_end if rest in (b"", b"--") else after, end)
+    if opened is not None:
+        defects.note("a multipart that is cut off")
+        spans.append((opened, end))
+    return spans
+
+
+def _before_newline(raw: bytes, start: int, position: int) -> int:
+    """The line break before a delimiter belongs to the delimiter."""
+    if position > start and raw[position - 1 : position] == b"\n":
+        position -= 1
+    if position > start and raw[position - 1 : position] == b"\r":
+        position -= 1
+    return position

@@ -1,0 +1,92 @@
+"""Content-Transfer-Encoding undone, as far as the damage allows (RFC 2045 section 6)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from kolibri_sdk.mail.defects import Defects
+
+__all__ = ["from_base64", "from_uuencode", "undo"]
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_FOREIGN = bytes(sorted(set(range(256)) - set(_ALPHABET) - {ord("=")}))
+_NOT_WHITE = bytes(sorted(set(range(256)) - set(b" \t\r\n")))
+_BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} [^\r\n]*\r?\n")
+
+
+def undo(data: bytes, encoding: str, defects: Defects) -> bytes:
+    """The bytes that were encoded.
+
+    Parameters
+    ----------
+    data : bytes
+        A part's body as it came.
+    encoding : str
+        The value of its Content-Transfer-Encoding header.
+    defects : Defects
+        Takes what is wrong with it.
+    """
+    match encoding.strip().strip("\"';").lower():
+        case "base64":
+            return from_base64(data, defects)
+        case "quoted-printable":
+            return binascii.a2b_qp(data)
+        case "x-uuencode" | "uuencode" | "x-uue" | "uue":
+            return from_uuencode(data, defects)
+        case "" | "7bit" | "8bit" | "binary":
+            return data
+        case other:
+            defects.note(f"unknown transfer encoding {other[:40]!r}")
+            return data
+
+
+def from_base64(data: bytes, defects: Defects) -> bytes:
+    r"""Base64 with foreign characters, missing padding, or several blocks one after the other.
+
+    Examples
+    --------
+    >>> from_base64(b"SGFs\r\nbG8*", Defects())
+    b'Hallo'
+    """
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except binascii.Error:
+        pass  # line breaks alone bring us here: strict mode knows none
+    pure = data.translate(None, _FOREIGN)
+    if len(pure) + len(data.translate(None, _NOT_WHITE)) != len(data):
+        defects.note("characters in base64 that do not belong there")
+    out = bytearray()
+    for block in filter(None, re.split(b"=+", pure)):
+        if len(block) % 4 == 1:
+            defects.note("base64 is cut off")
+            block = block[:-1]  # noqa: PLW2901 - a lone character carries no byte
+        out += binascii.a2b_base64(block + b"=" * (-len(block) % 4))
+    return bytes(out)
+
+
+def from_uuencode(data: bytes, defects: Defects) -> bytes:
+    """The file within ``begin`` and ``end``; without a ``begin`` line, the data as they are."""
+    begin = _BEGIN.search(data)
+    if begin is None:
+        defects.note("uuencode without a begin line")
+        return data
+    out = bytearray()
+    for line in data[begin.end() :].splitlines():
+        if line.strip() in (b"end", b"`", b""):
+            break
+        out += _uu_line(line, defects)
+    return bytes(out)
+
+
+def _uu_line(line: bytes, defects: Defects) -> bytes:
+    try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:
+        # Some encoders count wrongly: take as many characters as the length byte asks for.
+        wanted = (((line[0] - 32) & 63) * 4 + 5) // 3
+        try:
+            return binascii.a2b_uu(line[:wanted])
+        except binascii.Error:
+            defects.note("a broken line in uuencode")
+            return b""
