@@ -52,5 +52,6 @@ class Sink:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's name)
         content = envelope.content
         assert isinstance(content, bytes)
-        self.taken.append(Taken(envelope.mail_from or "", tuple(envelope.rcpt_tos), content))
+        sender = "" if envelope.mail_from in (None, "<>") else envelope.mail_from
+        self.taken.append(Taken(sender or "", tuple(envelope.rcpt_tos), content))
         return "250 2.0.0 kept"
