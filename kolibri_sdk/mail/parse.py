@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kolibri_sdk.mail.addresses import read_addresses
 from kolibri_sdk.mail.automatic import kind_of
 from kolibri_sdk.mail.bounce import read_bounces
@@ -69,7 +71,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
         sent_at=read_date(head.first("date"), defects),
         text=contents.text,
         html=contents.html,
-        reply_text=newly_written(contents.text),
+        reply_text=_news(subject, contents.text),
         headers=tuple(head.decoded()),
         attachments=contents.attachments,
         kind=kind_of(root, subject, bounce=bool(bounces)),
@@ -79,6 +81,14 @@ def parse_mail(raw: bytes) -> ParsedMail:
 
 
 _ADDRESS_HEADERS = ("from", "sender", "reply-to", "to", "cc", "bcc")
+
+
+_FORWARD = re.compile(r"\s*(?:fwd?|wg|tr|rv|doorst)\s*:", re.I)
+
+
+def _news(subject: str, text: str) -> str:
+    """What is new to the receiver: of a reply what was written anew, of a forward all of it."""
+    return text.strip() if _FORWARD.match(subject) else newly_written(text)
 
 
 def _with_newlines(raw: bytes, defects: Defects) -> bytes:
