@@ -129,6 +129,11 @@ def test_a_mistake_is_told_with_its_line(
     assert mend in problem.mend
 
 
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "kolibri.toml").write_bytes(b"\xef\xbb\xbf[kolibri]\r\nevery = 5\r\n")
+    assert find_project(tmp_path).every == 5
+
+
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "kolibri.toml").mkdir()
     with pytest.raises(ConfigurationError, match="is a folder"):

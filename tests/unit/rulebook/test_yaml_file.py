@@ -83,7 +83,7 @@ def test_an_alias_bomb_is_refused() -> None:
     assert "repeated too much" in problem_in("\n".join(lines)).message
 
 
-@pytest.mark.parametrize("text", ["a: &a [*a]\n", "&a {b: *a}\n", "[" * 40 + "]" * 40, "[" * 5000])
+@pytest.mark.parametrize("text", ["a: &a [*a]\n", "&a {b: *a}\n", "[" * 40 + "]" * 40, "[" * 600])
 def test_endless_nesting_is_refused(text: str) -> None:
     assert "nested" in problem_in(text).message
 
