@@ -92,7 +92,7 @@ class Templates:
     def __init__(self, languages: Sequence[str]) -> None:
         self._formats = {language: Formats(language) for language in languages}
         # Jinja and the standard library load parts on first use, which needs open files
-        self.answer("check", json.dumps({"warm-up": "{{ x|default(1) }}"}))
+        self.answer("check", json.dumps({"warm-up": "{{ x|default('x') }}", "faulty": "{{"}))
         for language in languages:
             source = "{{ 1|number }}{{ '2026-05-01T10:00:00Z'|datetime }}{{ x.y }}"
             job = {"sources": {"w": source}, "name": "w", "context": {}, "html": True}
