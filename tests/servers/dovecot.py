@@ -110,15 +110,16 @@ def _program() -> str | None:
 
 
 class Dovecot:
-    """A running server; any user name logs in with ``PASSWORD`` and has an empty mailbox at first.
+    """A running server; any user name logs in with ``password`` and has an empty mailbox at first.
 
     ``ports`` maps imap, imaps, pop3, pop3s, lmtp and submission to port numbers; ``ca`` is the
     certificate that signs the server's, ``stranger_ca`` one that does not; what is submitted
     lands in ``sink``.
     """
 
-    def __init__(self, folder: Path, sink: Sink) -> None:
+    def __init__(self, folder: Path, sink: Sink, password: str = PASSWORD) -> None:
         self.folder = folder
+        self.password = password
         self.sink = sink
         self.ca = folder / "ca.pem"
         self.stranger_ca = folder / "stranger.pem"
@@ -135,7 +136,7 @@ class Dovecot:
             "folder": self.folder,
             "user": user.pw_name,
             "group": _group_name(user.pw_gid),
-            "password": PASSWORD,
+            "password": self.password,
             "relay": self.sink.port,
             **self.ports,
         }
@@ -209,7 +210,7 @@ class Dovecot:
     def imap(self, user: str, folder: str | None = None) -> Iterator[IMAPClient]:
         """A logged-in session of a colleague, with this folder opened if one is named."""
         with IMAPClient("127.0.0.1", self.ports["imap"], ssl=False, timeout=10) as client:
-            client.plain_login(user, PASSWORD)
+            client.plain_login(user, self.password)
             if folder is not None:
                 client.select_folder(folder)
             yield client
@@ -244,10 +245,10 @@ def _group_name(gid: int) -> str:
 
 
 @contextmanager
-def running_dovecot() -> Iterator[Dovecot]:
+def running_dovecot(password: str = PASSWORD) -> Iterator[Dovecot]:
     """A Dovecot with its sink, from start to stop."""
     with server_folder("dovecot") as folder, Sink() as sink:
-        server = Dovecot(folder, sink)
+        server = Dovecot(folder, sink, password)
         server.start()
         try:
             yield server
