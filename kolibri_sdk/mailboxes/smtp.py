@@ -28,6 +28,7 @@ __all__ = ["SmtpTransport"]
 #: The reply to the final dot may take this many timeouts: to give up here leaves the mail
 #: uncertain, so RFC 5321 section 4.5.3.2.6 asks for ten minutes.
 FINAL_PATIENCE = 10
+PIECE = 256 * 1024  #: bytes that must go out within one timeout
 
 
 class SmtpTransport:
@@ -156,7 +157,8 @@ class SmtpTransport:
             code, answer = session.docmd("DATA")
             if code != 354:
                 raise self._refusal("the mail", code, answer)
-            session.send(body)
+            for start in range(0, len(body), PIECE):  # a timeout is for one call, however long
+                session.send(body[start : start + PIECE])
         code, answer = self._end(session)
         reach("send.after_data")
         if code != 250:

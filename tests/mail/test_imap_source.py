@@ -24,7 +24,7 @@ def uids(listed: list[Listed]) -> list[str]:
 def test_bytes_come_as_they_were_delivered_and_flags_stay(
     dovecot: Dovecot, user: str, imap_mailbox: NewMailbox, security: str
 ) -> None:
-    raw = b"Subject: mail 1\r\n\r\n.\r\nGr\xfc\xdfe \xf0\x9f\x98\x80 {12}\r\n)\r\n* 1 FETCH (UID 9)\r\n"
+    raw = b"Subject: 1\r\n\r\n.\r\nGr\xfc\xdfe \xf0\x9f\x98\x80 {12}\r\n)\r\n* 1 FETCH (UID 9)\r\n"
     arrived = datetime(2026, 5, 1, 10, 30, tzinfo=UTC)
     dovecot.append(user, raw, at=arrived)
     side = dovecot.inbound(user, security=security)  # type: ignore[arg-type]
