@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import psutil
@@ -28,7 +29,7 @@ _MB = 2**20
 _KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 
 
-class Failure(Exception):  # noqa: N818 (a result of somebody's code, not an error of ours)
+class Failure(Exception):
     """A request cost the child its life; ``status`` and ``reason`` tell how."""
 
     def __init__(self, status: Literal["timeout", "crash"], reason: str) -> None:
@@ -73,12 +74,14 @@ class Child:
         """Have it running; the number that comes back changes with every new process."""
         if self._process is not None and self._owner != os.getpid():
             self._process = None  # forked: that child belongs to our parent
+        elif self._process is not None and self._process.poll() is not None:
+            self.stop()  # killed from outside while it had nothing to do
         if self._process is None:
             self._start()
         return self.starts
 
-    def ask(self, operation: str, payload: str) -> Any:
-        """Send one request and wait for its answer, both JSON.
+    def ask(self, operation: str, payload: str, deadline: float | None = None) -> Any:
+        """Send one request and wait for its answer, both JSON; ``deadline`` replaces the usual one.
 
         Raises
         ------
@@ -89,8 +92,10 @@ class Child:
             No process can be started.
         """
         self.ensure()
+        seconds = self.deadline if deadline is None else deadline
+        request = frame(f"{operation} {_PATIENCE * seconds + 2}\n{payload}")
         try:
-            return json.loads(self._exchange(frame(f"{operation}\n{payload}"), self.deadline))
+            return json.loads(self._exchange(request, seconds))
         except BaseException:  # an interrupted exchange leaves half an answer in the pipe
             self.stop()
             raise
@@ -138,11 +143,9 @@ class Child:
         self.starts += 1
 
     def _command(self) -> list[str]:
-        return [
-            *(sys.executable, "-S", "-P", "-m", "kolibri_sdk.sandbox.worker"),
-            *(self.kind, str(os.getpid()), str(self.memory_mb), str(_PATIENCE * self.deadline + 2)),
-            *self.languages,
-        ]
+        # -S: the paths are all given, so that nothing is left for site to do
+        python = (sys.executable, "-S", "-P", "-m", "kolibri_sdk.sandbox.worker")
+        return [*python, self.kind, str(os.getpid()), str(self.memory_mb), *self.languages]
 
     def _exchange(self, request: bytes, deadline: float) -> bytes:
         """Write the request and read one frame, looking at time and memory in between."""
@@ -186,10 +189,9 @@ class Child:
         if code == -signal.SIGXCPU:
             return Failure("timeout", f"was not done after {self.deadline:g} s")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        fatal = re.search(
-            r"Fatal (?:JavaScript|process) .*|^\w*(?:Error|Exception)\b.*", words, re.M
-        )
-        what = f": {fatal[0].strip()[:200]}" if fatal else ""
+        fatal = re.search(r"Fatal (?:JavaScript|process) .*", words)
+        last = fatal[0] if fatal else words.strip().rpartition("\n")[2]
+        what = f": {last.strip()[:300]}" if last else ""
         return Failure("crash", f"took the sandbox process down ({how}){what}")
 
 
@@ -236,7 +238,12 @@ class _Watch:
 
 
 def _environment() -> dict[str, str]:
-    """Next to nothing: where modules lie, and a time zone that is the same on every machine."""
+    """Next to nothing: where modules lie, and a time zone that is the same on every machine.
+
+    The paths are this process's own, in its order; without the current folder, since a file there
+    must not pass for a module of ours.
+    """
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    paths = [os.path.abspath(path) for path in sys.path]
+    package = str(Path(__file__).resolve().parents[2])
+    paths = [package, *(path for path in sys.path if path not in ("", package))]
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "TZ": "UTC", "PYTHONUTF8": "1"}

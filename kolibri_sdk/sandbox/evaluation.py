@@ -16,6 +16,7 @@ __all__ = ["Evaluation", "find_faults"]
 
 _MOST_KILLS = 3  # inputs in which a script may take the process down before it is given up
 _BATCH_CHARACTERS = 8_000_000
+_COMPILING = 0.005  # seconds that one script may add to the deadline, ten times what it takes
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _RESERVED = frozenset(
     re.findall(
@@ -30,14 +31,18 @@ _RESERVED = frozenset(
 Row = tuple[int, str]  # index of an input, and its JSON
 
 
-def _scripts_as_json(scripts: Sequence[Script]) -> str:
-    return json.dumps([{"id": s.id, "source": s.source, "expects": s.expects} for s in scripts])
+def _prepare(child: Child, scripts: Sequence[Script]) -> list[Any]:
+    """Have the scripts compiled; what comes back is the fault of each, or None."""
+    given = [{"id": s.id, "source": s.source, "expects": s.expects} for s in scripts]
+    seconds = child.deadline + _COMPILING * len(scripts)
+    replies: list[Any] = child.ask("prepare", json.dumps(given), seconds)
+    return replies
 
 
 def find_faults(child: Child, scripts: Sequence[Script]) -> dict[str, Outcome]:
     """The scripts that cannot be compiled, by id; where one kills the compiler, one by one."""
     try:
-        replies = child.ask("prepare", _scripts_as_json(scripts))
+        replies = _prepare(child, scripts)
     except Failure as failure:
         if len(scripts) == 1:
             reason = f"cannot be compiled: {failure.reason}"
@@ -75,6 +80,7 @@ class Evaluation:
         self._most = size
         self._size = size
         self._prepared = 0
+        self._fresh = False
         self._kills: Counter[int] = Counter()
         self._last_kill: dict[int, Status] = {}
         self._wanted: Sequence[Collection[str]] | None = None
@@ -117,6 +123,8 @@ class Evaluation:
             elif len(pairs[0]) > 1:
                 for script in pairs[0]:
                     self._decide(rows, [script])
+            elif failure.status == "crash" and not self._fresh:
+                self._decide(rows, scripts)  # what ran before may have used up the memory
             else:
                 self._condemn(rows[0][0], pairs[0][0], failure)
         else:
@@ -145,8 +153,9 @@ class Evaluation:
         self._outcomes[index][self._ids[script]] = Outcome(failure.status, error=failure.reason)
 
     def _ask(self, rows: Sequence[Row], pairs: Sequence[Sequence[int]]) -> list[Any]:
-        if self._child.ensure() != self._prepared:
-            self._child.ask("prepare", _scripts_as_json(self._scripts))
+        self._fresh = self._child.ensure() != self._prepared
+        if self._fresh:
+            _prepare(self._child, self._scripts)
             self._prepared = self._child.starts
         everything = all(len(scripts) == len(self._scripts) for scripts in pairs)
         wanted = "null" if everything else json.dumps([list(scripts) for scripts in pairs])

@@ -64,8 +64,11 @@ def _engine(kind: str, languages: Sequence[str]) -> _Engine:
     return Templates(languages)
 
 
-def main(kind: str, parent: int, memory_mb: int, seconds: float, languages: Sequence[str]) -> None:
+def main(kind: str, parent: int, memory_mb: int, languages: Sequence[str]) -> None:
     """Warm up, close the doors, say so, and answer requests until the parent is gone.
+
+    A request is ``OPERATION SECONDS`` on its first line, then JSON; when it takes so many seconds
+    of processor time the kernel ends this process: a second line behind the parent's own watch.
 
     Parameters
     ----------
@@ -75,9 +78,6 @@ def main(kind: str, parent: int, memory_mb: int, seconds: float, languages: Sequ
         Process id of the parent; without it this process ends.
     memory_mb : int
         Megabytes beyond those in use when warm.
-    seconds : float
-        Processor time per request after which the kernel ends this process: a second line behind
-        the parent's own watch.
     languages : sequence of str
         Whose date and number formats to load, before no file can be opened any more.
     """
@@ -89,10 +89,11 @@ def main(kind: str, parent: int, memory_mb: int, seconds: float, languages: Sequ
     close_the_doors(memory_mb)
     _send(answers, json.dumps({"ready": kind}))
     while True:
-        operation, _, payload = requests.get().partition("\n")
-        limit_processor_time(seconds)
+        head, _, payload = requests.get().partition("\n")
+        operation, _, seconds = head.partition(" ")
+        limit_processor_time(float(seconds))
         _send(answers, engine.answer(operation, payload))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5:])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

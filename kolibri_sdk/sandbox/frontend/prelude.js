@@ -7,14 +7,14 @@ import "ses";
 const clock = Date.now; // lockdown takes it away from everybody else
 const compileBody = Function; // compiles, never runs: the probe for syntax
 const { parse, stringify } = JSON;
-const { freeze, getPrototypeOf, isFrozen, keys, prototype: objectPrototype, values } = Object;
+const { freeze, getPrototypeOf, isFrozen, keys, prototype: objectPrototype, setPrototypeOf, values } = Object;
 const { isArray } = Array;
 const describeTag = Function.prototype.call.bind(objectPrototype.toString);
 const isWellFormed = Function.prototype.call.bind(String.prototype.isWellFormed);
 const toWellFormed = Function.prototype.call.bind(String.prototype.toWellFormed);
 
 const SCRIPT = "kolibri-script"; // the file name of a script in a stack trace
-const CACHED_SCRIPTS = 5000;
+const CACHED_SCRIPTS = 2000;
 const SLOW = 2; // milliseconds; the clock ticks once per millisecond, so one tick proves nothing
 const LIMITS = freeze({ depth: 100, nodes: 100_000, text: 5_000_000 });
 
@@ -75,24 +75,37 @@ function findFault(source) {
 
 // --- scripts ---------------------------------------------------------------------------------
 
+// Without it ses reads a name that nobody has defined as undefined, and `!mesage` would be true.
+// Behind the globals it finds every name, and says that there is no such thing.
+const unknownNames = new Proxy(freeze({ __proto__: null }), {
+  has: (_, name) => typeof name === "string",
+  get(_, name) {
+    if (name in objectPrototype || typeof name === "symbol") return objectPrototype[name];
+    throw new ReferenceError(`${name} is not defined`);
+  },
+  set(_, name) {
+    throw new ReferenceError(`${name.toString()} is not defined`);
+  },
+});
+
 class Program {
   #source;
   #compartment;
   #compiled = new Map(); // by the names that the script sees
 
   constructor(source) {
-    this.#source = escapeReserved(source);
     this.fault = findFault(source);
+    if (this.fault !== null) return;
+    this.#source = escapeReserved(source);
+    this.#compartment = new Compartment();
+    setPrototypeOf(this.#compartment.globalThis, unknownNames);
+    harden(this.#compartment.globalThis);
   }
 
   for(names) {
     const signature = names.join();
     let run = this.#compiled.get(signature);
     if (run === undefined) {
-      if (this.#compartment === undefined) {
-        this.#compartment = new Compartment();
-        harden(this.#compartment.globalThis);
-      }
       // A function, not an arrow: its `arguments` and `this` are those of one call.
       const text = `(function (${signature}) { return (\n${this.#source}\n); })\n//# sourceURL=${SCRIPT}`;
       run = this.#compartment.evaluate(text, { __rejectSomeDirectEvalExpressions__: false });
@@ -101,11 +114,22 @@ class Program {
     return run;
   }
 
+  // V8 tells no place for a name that it has looked for among the globals.
+  #find(name) {
+    if (name === undefined) return {};
+    const pattern = `(?<![.\\w$'"\`])${name.replaceAll("$", "\\$")}(?![\\w$])`;
+    const at = this.#source.search(new RegExp(pattern));
+    if (at < 0) return {};
+    const before = this.#source.slice(0, at).split("\n");
+    return { line: before.length, column: before.at(-1).length + 1 };
+  }
+
   // Where in the script an error arose: the topmost of its own frames.
   place(error) {
     const frame = /kolibri-script:(\d+):(\d+)/.exec(getStackString(error));
     if (frame === null) return {};
     const line = Number(frame[1]) - 1;
+    if (line === 0) return this.#find(/^(\S+) is not defined$/.exec(error.message)?.[1]);
     const text = this.#source.split(/\r\n|[\n\r\u2028\u2029]/)[line - 1] ?? "";
     return { line, column: restoreReserved(text.slice(0, Number(frame[2]) - 1)).length + 1 };
   }
