@@ -82,7 +82,7 @@ OUTBOX = _columns(
 
 #: ``k.decisions.frame()``: one row per rule and message or change.
 DECISIONS = _columns(
-    id=("int64", "number of the decision"),
+    id=("Int64", "number of the decision; missing for a plain no"),
     rule=("string", "name of the rule"),
     digest=("string", "SHA-256 of the version that decided"),
     message=("Int64", "number of the KolibriMessage, or missing"),
@@ -92,7 +92,7 @@ DECISIONS = _columns(
     reason=("string", "why, where it is no plain yes or no"),
     line=("Int64", "line in the expression where it failed"),
     column=("Int64", "column there"),
-    micros=("float64", "microseconds it took"),
+    micros=("float64", "microseconds it took; missing for a plain no"),
     actions=("object", "list of what was done"),
     at=(_TIME, "when"),
 )
@@ -124,7 +124,7 @@ RUNS = _columns(
     id=("int64", "number of the pass"),
     started_at=(_TIME, "when it began"),
     finished_at=(_TIME, "when it ended"),
-    counts=("object", "what was counted, by name"),
+    counts=("object", "what was counted, by name; also mailboxes and refused"),
     errors=("object", "list of what went wrong"),
 )
 

@@ -16,7 +16,6 @@ from kolibri_sdk.model.template import Template
 from kolibri_sdk.model.user import User
 from kolibri_sdk.pipeline import System
 from kolibri_sdk.store import decisions, outbox, runs, users
-from kolibri_sdk.store.schema import decision
 from kolibri_sdk.store.schema import outbox as outbox_table
 
 __all__ = ["Decisions", "MailboxView", "Mailboxes", "Outbox", "Rules", "Runs", "Templates", "Users"]
@@ -181,10 +180,8 @@ class Decisions:
 
     def frame(self, *, rule: str | None = None, verdict: str | None = None) -> pd.DataFrame:
         """One row per decision; columns and dtypes as in ``kolibri_sdk.frames.DECISIONS``."""
-        wanted = {"rule": rule, "verdict": verdict}
-        conditions = [decision.c[n] == value for n, value in wanted.items() if value is not None]
         with self._system.store.read() as tx:
-            return frame_of(decisions.select(tx, *conditions), DECISIONS)
+            return frame_of(decisions.select(tx, rule=rule, verdict=verdict), DECISIONS)
 
 
 class Users:

@@ -22,6 +22,7 @@ from kolibri_sdk.decide import check_examples
 from kolibri_sdk.errors import Problem
 from kolibri_sdk.pipeline import PassReport, System, open_system, run_passes
 from kolibri_sdk.rulebook import check_rulebook, find_project
+from kolibri_sdk.schedule import Stop
 
 __all__ = ["Kolibri", "RulesWarning", "connect"]
 
@@ -74,6 +75,7 @@ class Kolibri:
         passes: int | None = None,
         every: float | None = None,
         mailboxes: Sequence[str] | None = None,
+        stop: Stop | None = None,
     ) -> Iterator[PassReport]:
         """Run the poller; a report per pass (S18).
 
@@ -85,6 +87,8 @@ class Kolibri:
             Seconds from the start of one pass to the next; the project's ``every`` by default.
         mailboxes : sequence of str, optional
             Only these.
+        stop : Stop, optional
+            Ends the loop between two passes; see ``kolibri_sdk.schedule.stop_on_signals``.
 
         Raises
         ------
@@ -92,7 +96,7 @@ class Kolibri:
             When there is no mailbox of such a name.
         """
         beat = self._system.project.every if every is None else every
-        return run_passes(self._system, passes=passes, every=beat, mailboxes=mailboxes)
+        return run_passes(self._system, passes=passes, every=beat, mailboxes=mailboxes, stop=stop)
 
     def close(self) -> None:
         """End the sandbox and close the database."""

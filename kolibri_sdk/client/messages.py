@@ -16,7 +16,6 @@ from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.stored import StoredAttachment, StoredMessage
 from kolibri_sdk.pipeline import System
 from kolibri_sdk.store import blobs, decisions, messages
-from kolibri_sdk.store.schema import decision
 from kolibri_sdk.store.schema import message as table
 
 __all__ = ["AttachmentView", "MessageView", "Messages"]
@@ -163,7 +162,7 @@ class MessageView:
     def decisions(self) -> pd.DataFrame:
         """What each rule said of it; columns as in ``kolibri_sdk.frames.DECISIONS``."""
         with self._system.store.read() as tx:
-            rows = decisions.select(tx, decision.c.message == self._stored.id)
+            rows = decisions.select(tx, message_id=self._stored.id)
         return frame_of(rows, DECISIONS)
 
     def __repr__(self) -> str:

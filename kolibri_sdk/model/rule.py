@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -175,7 +176,7 @@ class InboundRule(InboundRuleDocument):
     def __init__(self, name: str | None = None, /, **data: Any) -> None:
         super().__init__(**data if name is None else {**data, "name": name})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that changes what the rule does (not its examples or state)."""
         return _digest(self, "name", "mailbox", "order", "when", "then", "stop", "on_error")
@@ -225,7 +226,7 @@ class OutboundRule(OutboundRuleDocument):
     def __init__(self, name: str | None = None, /, **data: Any) -> None:
         super().__init__(**data if name is None else {**data, "name": name})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that changes what the rule does (not its state)."""
         return _digest(self, "name", "entity", "order", "on", "when", "to", "template", "mailbox")

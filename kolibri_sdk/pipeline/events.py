@@ -64,12 +64,16 @@ def _apply_batch(
     report: PassReport,
 ) -> None:
     """Changes that no rule acts on in one transaction, every other one in its own."""
+    quiet = [
+        (event, said)
+        for event, said in zip(events, decided, strict=True)
+        if not any(decision.acts for decision in said)
+    ]
     with system.store.write() as tx:
-        for event, said in zip(events, decided, strict=True):
-            if not any(decision.acts for decision in said) and capture.finish(tx, event.id):
-                decisions.withdraw(tx, event=event.id)
-                decisions.add(tx, [(decision, []) for decision in said], event=event.id)
-                _count(report, event, said, system)
+        mine = [(event, said) for event, said in quiet if capture.finish(tx, event.id)]
+        decisions.add(tx, [decisions.Decided(said, event=event.id) for event, said in mine])
+    for event, said in mine:
+        _count(report, event, said, system)
     for event, said in zip(events, decided, strict=True):
         if any(decision.acts for decision in said):
             _apply(system, event, said, report)
@@ -90,8 +94,8 @@ def _apply(
                 if decision.acts
             }
             checkpoint.reach("events.queued")
-            decisions.withdraw(tx, event=event.id)
-            decisions.add(tx, [(one, _told(queued.get(one.rule))) for one in said], event=event.id)
+            told = {rule: [_told(result)] for rule, result in queued.items()}
+            decisions.add(tx, [decisions.Decided(said, event=event.id, actions=told)])
     except (ActionError, NotFound) as error:
         with system.store.write() as tx:
             capture.finish(tx, event.id, error=str(error))
@@ -153,11 +157,9 @@ def _queue(
     return enqueue(tx, request)
 
 
-def _told(queued: Queued | None) -> list[dict[str, Any]]:
-    if queued is None:
-        return []
+def _told(queued: Queued) -> dict[str, Any]:
     dropped = [[one.value, one.reason] for one in queued.dropped]
-    return [{"action": "send_mail", "outbox": list(queued.items), "dropped": dropped}]
+    return {"action": "send_mail", "outbox": list(queued.items), "dropped": dropped}
 
 
 def _count(

@@ -16,6 +16,7 @@ from kolibri_sdk.pipeline.parse import parse_stored
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.rules import run_rules
 from kolibri_sdk.pipeline.system import System
+from kolibri_sdk.schedule import Stop, beat
 from kolibri_sdk.store import runs
 
 __all__ = ["run_pass", "run_passes"]
@@ -24,7 +25,12 @@ _MOST_THREADS = 4
 
 
 def run_passes(
-    system: System, *, passes: int | None, every: float, mailboxes: Sequence[str] | None = None
+    system: System,
+    *,
+    passes: int | None,
+    every: float,
+    mailboxes: Sequence[str] | None = None,
+    stop: Stop | None = None,
 ) -> Iterator[PassReport]:
     """Passes at a steady beat; a pass that takes longer than the beat is followed at once.
 
@@ -34,16 +40,13 @@ def run_passes(
         How many; None goes on for ever.
     every : float
         Seconds from the start of a pass to the start of the next.
+    stop : Stop, optional
+        Ends the loop after the pass at hand, or in the pause between two.
     """
-    done = 0
-    while passes is None or done < passes:
-        elapsed = clock.stopwatch()
-        if done:
+    for number in beat(passes, every, stop or Stop()):
+        if number > 1:
             system.reload_rules()
         yield run_pass(system, mailboxes)
-        done += 1
-        if passes is None or done < passes:
-            clock.sleep(every - elapsed())
 
 
 def run_pass(system: System, mailboxes: Sequence[str] | None = None) -> PassReport:
@@ -102,12 +105,14 @@ def _guarded(report: PassReport, stage: Any) -> None:
 
 def _note_run(system: System, report: PassReport) -> None:
     assert report.finished_at is not None
-    counts = {name: number for name, number in report.counts.items() if number}
+    counts: dict[str, Any] = {name: number for name, number in report.counts.items() if number}
+    counts["mailboxes"] = {name: dict(of) for name, of in report.mailboxes.items()}
+    counts["refused"] = report.refused
     with system.store.write() as tx:
         runs.add(
             tx,
             started_at=report.started_at,
             finished_at=report.finished_at,
-            counts={**counts, "mailboxes": {n: dict(c) for n, c in report.mailboxes.items()}},
+            counts=counts,
             errors=report.errors,
         )

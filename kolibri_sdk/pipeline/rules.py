@@ -83,13 +83,10 @@ def _finish_quiet(
     rules: Mapping[str, InboundRule],
     report: PassReport,
 ) -> None:
-    rows: list[tuple[int | None, int | None, Decision, Sequence[Mapping[str, Any]]]] = []
-    for subject, reference, said in work:
-        if not _finish(tx, subject, reference, said, rules):
-            continue
-        rows += [(subject.message.id, None, decision, []) for decision in said]
+    mine = [one for one in work if _finish(tx, *one, rules)]
+    decisions.add(tx, [decisions.Decided(said, subject.message.id) for subject, _, said in mine])
+    for subject, reference, said in mine:
         _count(report, subject, reference, said, rules)
-    decisions.add_all(tx, rows)
 
 
 def _apply(
@@ -108,12 +105,9 @@ def _apply(
             checkpoint.reach("act.done")
             _note_incoming(scene, reference)
             if subject.message.attempts:
-                decisions.withdraw(tx, message=subject.message.id)
-            decisions.add(
-                tx,
-                [(decision, done.get(decision.rule, [])) for decision in said],
-                message=subject.message.id,
-            )
+                decisions.withdraw(tx, subject.message.id)
+            told = decisions.Decided(said, subject.message.id, actions=done)
+            decisions.add(tx, [told])
             if reference.record is None and scene.created:
                 messages.tie(tx, subject.message.id, scene.created[-1], "created")
     except (ActionError, NotFound, sa.exc.IntegrityError) as error:
@@ -210,8 +204,9 @@ def _note_failure(
     with system.store.write() as tx:
         if not messages.finish(tx, subject.message, MessageState.FAILED, error=error):
             return
-        decisions.withdraw(tx, message=subject.message.id)
-        decisions.add(tx, [(one, [{"failed": error}]) for one in said], message=subject.message.id)
+        decisions.withdraw(tx, subject.message.id)
+        failed = {one.rule: [{"failed": error}] for one in said if one.acts}
+        decisions.add(tx, [decisions.Decided(said, subject.message.id, actions=failed)])
     more = "tried again in the next pass" if tries < _MOST_ATTEMPTS else "given up"
     report.errors.append(
         f"Message {subject.message.id} (mailbox {subject.message.mailbox}): {error} "

@@ -1,50 +1,56 @@
-"""Decisions and rule versions: what every rule said, once per message or event, for ever."""
+"""Decisions and rule versions: what every rule said, once per message or event, for ever.
+
+A plain no takes no row of its own: of fifty rules, hardly one matches a given mail. The message
+(or event) names its *ruleset*, the list of rule versions that were asked, and every rule of the
+list without a row said no. ``select`` tells them all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from kolibri_sdk import clock
-from kolibri_sdk.model.decision import Decision
+from kolibri_sdk.model.decision import Decision, Verdict
 from kolibri_sdk.store import ids
-from kolibri_sdk.store.dialect import query_in_chunks, upsert
-from kolibri_sdk.store.schema import decision, rule_version
+from kolibri_sdk.store.dialect import upsert
+from kolibri_sdk.store.schema import decision, event, message, rule_version, ruleset
 
-__all__ = ["add", "note_versions", "select", "settled_rules"]
+__all__ = ["Decided", "add", "note_versions", "select", "withdraw"]
 
 
-def add(
-    tx: sa.Connection,
-    decisions: Sequence[tuple[Decision, Sequence[Mapping[str, Any]]]],
-    *,
-    message: int | None = None,
-    event: int | None = None,
-) -> None:
-    """Enter decisions with what their actions did; a second one by the same rule is refused.
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the rules said of one message or one event, and what the actions of each did."""
 
-    A failed message or event is tried again, and its decisions with it: those of the earlier try
-    were rolled back or are replaced here.
+    decisions: Sequence[Decision]
+    message: int | None = None
+    event: int | None = None
+    actions: Mapping[str, Sequence[Mapping[str, Any]]] | None = None  #: by rule
+
+
+def add(tx: sa.Connection, decided: Sequence[Decided]) -> None:
+    """Enter decisions; a second one by the same rule on the same message is refused.
 
     Raises
     ------
     sqlalchemy.exc.IntegrityError
         When somebody else decided the same meanwhile.
     """
-    add_all(tx, [(message, event, *pair) for pair in decisions])
-
-
-def add_all(
-    tx: sa.Connection,
-    rows: Sequence[tuple[int | None, int | None, Decision, Sequence[Mapping[str, Any]]]],
-) -> None:
-    """Enter decisions of many messages or events: (message, event, decision, actions)."""
-    if not rows:
+    _note_rulesets(tx, decided)
+    told = [
+        (one, said) for one in decided for said in one.decisions if said.verdict is not Verdict.NO
+    ]
+    if not told:
         return
     now = clock.now()
-    numbers = ids.take(tx, "decision", len(rows))
+    numbers = ids.take(tx, "decision", len(told))
     tx.execute(
         sa.insert(decision),
         [
@@ -52,54 +58,130 @@ def add_all(
                 "id": number,
                 "rule": said.rule,
                 "digest": said.digest,
-                "message": message,
-                "event": event,
+                "message": one.message,
+                "event": one.event,
                 "verdict": said.verdict.value,
                 "shadow": said.shadow,
                 "reason": said.reason,
                 "line": said.line,
                 "column": said.column,
                 "micros": said.micros,
-                "actions": list(actions),
+                "actions": list((one.actions or {}).get(said.rule, ())),
                 "at": now,
             }
-            for number, (message, event, said, actions) in zip(numbers, rows, strict=True)
+            for number, (one, said) in zip(numbers, told, strict=True)
         ],
     )
 
 
-def withdraw(tx: sa.Connection, *, message: int | None = None, event: int | None = None) -> None:
+def _note_rulesets(tx: sa.Connection, decided: Sequence[Decided]) -> None:
+    sets: dict[str, list[list[str]]] = {}
+    owners: dict[sa.Table, list[dict[str, Any]]] = {message: [], event: []}
+    known: dict[tuple[str, ...], str] = {}
+    for one in decided:
+        rules = [[said.rule, said.digest] for said in one.decisions]
+        key = tuple(said.digest for said in one.decisions)
+        if key not in known:
+            text = json.dumps(rules, separators=(",", ":"))
+            known[key] = hashlib.sha256(text.encode()).hexdigest()
+            sets[known[key]] = rules
+        table, number = (message, one.message) if one.message is not None else (event, one.event)
+        owners[table].append({"b_id": number, "ruleset": known[key]})
+    if sets:
+        rows = [{"digest": digest, "rules": rules} for digest, rules in sets.items()]
+        tx.execute(upsert(tx, ruleset).on_conflict_do_nothing(), rows)
+    for table, changes in owners.items():
+        if changes:
+            update = sa.update(table).where(table.c.id == sa.bindparam("b_id"))
+            tx.execute(update.values(ruleset=sa.bindparam("ruleset")), changes)
+
+
+def withdraw(tx: sa.Connection, message_id: int) -> None:
     """Take out the decisions of a failed try, whose effects were rolled back."""
-    column, value = (
-        (decision.c.message, message) if message is not None else (decision.c.event, event)
-    )
-    tx.execute(sa.delete(decision).where(column == value))
-
-
-def settled_rules(tx: sa.Connection, messages: Iterable[int]) -> set[tuple[str, int]]:
-    """The pairs (rule, message) that were decided before."""
-    found: set[tuple[str, int]] = set()
-    for chunk in query_in_chunks(messages):
-        query = sa.select(decision.c.rule, decision.c.message).where(decision.c.message.in_(chunk))
-        found.update((row.rule, row.message) for row in tx.execute(query))
-    return found
+    tx.execute(sa.delete(decision).where(decision.c.message == message_id))
 
 
 def note_versions(tx: sa.Connection, versions: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
     """Keep the text of each digest when it is first seen: digest → (rule, document)."""
-    if not versions:
-        return
+    known = set(tx.scalars(sa.select(rule_version.c.digest)))
     now = clock.now()
-    tx.execute(
-        upsert(tx, rule_version).on_conflict_do_nothing(),
-        [
-            {"digest": digest, "rule": name, "document": dict(document), "first_seen": now}
-            for digest, (name, document) in versions.items()
-        ],
+    rows = [
+        {"digest": digest, "rule": name, "document": dict(document), "first_seen": now}
+        for digest, (name, document) in versions.items()
+        if digest not in known
+    ]
+    if rows:
+        tx.execute(upsert(tx, rule_version).on_conflict_do_nothing(), rows)
+
+
+def select(
+    tx: sa.Connection,
+    *,
+    rule: str | None = None,
+    verdict: str | None = None,
+    message_id: int | None = None,
+) -> list[dict[str, Any]]:
+    """The decisions that meet the conditions: of messages first, each in the order of its rules.
+
+    A plain no has neither id nor duration; its time is that of the message or event.
+    """
+    query = sa.select(decision)
+    if message_id is not None:
+        query = query.where(decision.c.message == message_id)
+    told = {
+        (row["message"], row["event"], row["rule"]): dict(row)
+        for row in tx.execute(query).mappings()
+    }
+    every = (
+        told.get((asked["message"], asked["event"], asked["rule"]), asked)
+        for asked in _asked(tx, message_id)
     )
+    return [
+        row
+        for row in every
+        if (rule is None or row["rule"] == rule) and (verdict is None or row["verdict"] == verdict)
+    ]
 
 
-def select(tx: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
-    """The decisions that meet the conditions, oldest first."""
-    query = sa.select(decision).where(*conditions).order_by(decision.c.id)
-    return [dict(row) for row in tx.execute(query).mappings()]
+def _asked(tx: sa.Connection, message_id: int | None) -> Iterator[dict[str, Any]]:
+    """A plain no for every rule that was asked about every message and event."""
+    rules = {row.digest: row.rules for row in tx.execute(sa.select(ruleset))}
+    of_messages = sa.select(message.c.id, message.c.ruleset, message.c.stored_at.label("at")).where(
+        message.c.ruleset.is_not(None)
+    )
+    if message_id is not None:
+        of_messages = of_messages.where(message.c.id == message_id)
+    for row in tx.execute(of_messages.order_by(message.c.id)):
+        for name, digest in rules[row.ruleset]:
+            yield _no(name, digest, row.at, message_id=row.id)
+    if message_id is not None:
+        return
+    of_events = sa.select(event.c.id, event.c.ruleset, event.c.at)
+    for row in tx.execute(of_events.where(event.c.ruleset.is_not(None)).order_by(event.c.id)):
+        for name, digest in rules[row.ruleset]:
+            yield _no(name, digest, row.at, event_id=row.id)
+
+
+def _no(
+    name: str,
+    digest: str,
+    at: datetime,
+    *,
+    message_id: int | None = None,
+    event_id: int | None = None,
+) -> dict[str, Any]:
+    return {
+        "id": None,
+        "rule": name,
+        "digest": digest,
+        "message": message_id,
+        "event": event_id,
+        "verdict": Verdict.NO.value,
+        "shadow": False,
+        "reason": "",
+        "line": None,
+        "column": None,
+        "micros": None,
+        "actions": [],
+        "at": at,
+    }

@@ -22,6 +22,7 @@ __all__ = [
     "provenance",
     "reference_key",
     "rule_version",
+    "ruleset",
     "run",
     "sequence",
     "user",
@@ -97,6 +98,7 @@ message = sa.Table(
     _column("record_key", sa.Text, nullable=True),
     _column("grade", sa.Text, nullable=True),
     _column("suggestions", Json, nullable=True),
+    _column("ruleset", sa.Text, nullable=True),
     _column("bounces", Json, nullable=True),
     _column("defects", Json, nullable=True),
     _column("error", sa.Text, server_default=""),
@@ -184,12 +186,14 @@ event = sa.Table(
     _column("at", UtcDateTime),
     _column("cause", sa.Text, nullable=True),
     _column("state", sa.Text, server_default="new"),  # new | done | failed
+    _column("ruleset", sa.Text, nullable=True),
     _column("attempts", sa.Integer, server_default="0"),
     _column("error", sa.Text, server_default=""),
     sa.Index("kolibri_event_by_state", "state", "id"),
 )
 
-#: One rule on one message or event: what it said, and why.
+#: One rule on one message or event that said more than a plain no: what, and why. The rules of
+#: the message's ruleset that have no row here said no.
 decision = sa.Table(
     "kolibri_decision",
     metadata,
@@ -209,6 +213,14 @@ decision = sa.Table(
     sa.UniqueConstraint("rule", "message", name="kolibri_decision_once_per_message"),
     sa.UniqueConstraint("rule", "event", name="kolibri_decision_once_per_event"),
     sa.Index("kolibri_decision_by_message", "message"),
+)
+
+#: Which versions of which rules were asked, by the digest of the list: [[rule, digest], …].
+ruleset = sa.Table(
+    "kolibri_ruleset",
+    metadata,
+    _column("digest", sa.Text, primary_key=True),
+    _column("rules", Json),
 )
 
 #: The text of a rule by digest; append-only.
