@@ -7,7 +7,7 @@ mail programs show (CVE-2023-27043), and recurses on nested comments.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.limits import LIMITS, MailTooComplex
@@ -16,19 +16,19 @@ from kolibri_sdk.model.message import Address
 
 __all__ = ["read_addresses"]
 
+_QUOTED = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
+_COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
 _TOKEN = re.compile(
-    r'(?P<quoted>"(?:[^"\\]|\\.)*")'
-    r"|(?P<comment>\((?:[^()\\]|\\.)*\))"
-    r"|(?P<angle><[^<>]*>)"
+    r"(?P<angle><[^<>]*>)"
     r"|(?P<separator>[,;])"
     r"|(?P<group>:)"
-    r'|(?P<plain>[^"(<,;:]+|.)',
+    r"|(?P<plain>=\?[^?\s]{1,80}\?[bBqQ]\?[^?]*\?=|[^\"(<,;:=]+|.)",
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)")
 _ROUTE = re.compile(r"^@[^:]*:")
 _WORD = re.compile(r"[\w.+-]+")
-_BARE = re.compile(r"[^\s<>()\",;:]+@[^\s<>()\",;:]+")
+_BARE = re.compile(r"(?<![^\s<>()\",;:])[^\s<>()\",;:@]++@[^\s<>()\",;:]+")
 
 
 def read_addresses(values: Iterable[str], defects: Defects) -> tuple[Address, ...]:
@@ -54,36 +54,56 @@ def read_addresses(values: Iterable[str], defects: Defects) -> tuple[Address, ..
     found: list[Address] = []
     for value in values:
         current = _Mailbox()
-        for token in _TOKEN.finditer(_flat_comments(value)):
-            kind, text = token.lastgroup, token[0]
+        for kind, text in _tokens(value):
             if kind == "separator":
                 current.close(found, defects)
                 current = _Mailbox()
             elif kind == "group":
                 current.drop_group_name()
             else:
-                current.take(kind or "plain", text)
+                current.take(kind, text)
             if len(found) > LIMITS.addresses:
                 raise MailTooComplex.exceeds("addresses", LIMITS.addresses)
         current.close(found, defects)
     return tuple(found)
 
 
-def _flat_comments(value: str) -> str:
-    """Comments within comments reduced to one level, the outermost kept."""
-    if value.count("(") < 2 or "((" not in value.replace(" ", ""):
-        return value
-    depth, out = 0, []
-    for char in value:
-        if char == "(":
-            depth += 1
-            out.append("(" if depth == 1 else " ")
-        elif char == ")" and depth:
-            depth -= 1
-            out.append(")" if depth == 0 else " ")
-        else:
-            out.append(char)
-    return "".join(out)
+def _tokens(value: str) -> Iterator[tuple[str, str]]:
+    """The value cut into tokens; a quote or comment that never ends counts as plain text.
+
+    Once one does not end, none after it does: looking again each time would be quadratic.
+    """
+    quotes = comments = True
+    position = 0
+    while position < len(value):
+        char = value[position]
+        if char == '"' and quotes:
+            if quoted := _QUOTED.match(value, position):
+                yield "quoted", _ESCAPE.sub(r"\1", quoted[1])
+                position = quoted.end()
+                continue
+            quotes = False
+        elif char == "(" and comments:
+            end = _comment_end(value, position)
+            if end > 0:
+                yield "comment", " ".join(re.sub(r"\\|[()]", " ", value[position:end]).split())
+                position = end
+                continue
+            comments = False
+        token = _TOKEN.match(value, position)
+        assert token is not None
+        yield token.lastgroup or "plain", token[0]
+        position = token.end()
+
+
+def _comment_end(value: str, start: int) -> int:
+    """Where the comment that begins here ends, comments within it counted; 0 if it does not."""
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(value, start):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        if depth == 0:
+            return mark.end()
+    return 0
 
 
 class _Mailbox:
@@ -101,9 +121,9 @@ class _Mailbox:
         if kind == "angle":
             self._angle = text[1:-1]
         elif kind == "comment":
-            self._comments.append(_ESCAPE.sub(r"\1", text[1:-1]))
+            self._comments.append(text)
         elif kind == "quoted":
-            self._whole.append(_ESCAPE.sub(r"\1", text[1:-1]))
+            self._whole.append(text)
         else:
             self._whole.append(text)
             self._plain.append(text)

@@ -24,9 +24,9 @@ _SUBJECT = re.compile(
 )
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _REPLY = re.compile(r"(?<![\d.])([45]\d\d)[ -]")
-_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+")
+_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:@]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+")
 _DISCLAIMERS = re.compile(
-    r"^[-\s]*(?:original message|this is a copy of the message|below this line is a copy"
+    r"^[- \t]*(?:original message|this is a copy of the message|below this line is a copy"
     r"|returned message|the original message was|message header|------ )",
     re.I | re.M,
 )

@@ -33,6 +33,7 @@ _RESERVED = frozenset(
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CONTENT_TYPE = re.compile(r"([a-z0-9][a-z0-9!#$&^_.+-]{0,60})/([a-z0-9][a-z0-9!#$&^_.+-]{0,60})")
+_CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~.@-]{1,200}")
 _MOST_REFERENCES = 50
 
 
@@ -169,15 +170,18 @@ def _add(message: EmailMessage, attachment: Attachment, *, related: bool) -> Non
     found = _CONTENT_TYPE.fullmatch(attachment.content_type.lower())
     kind = found.groups() if found else ("application", "octet-stream")
     main, sub = ("application", "octet-stream") if kind[0] in ("message", "multipart") else kind
-    content_id = one_line(attachment.content_id or "").strip("<>").replace(" ", "")
     add = message.add_related if related else message.add_attachment
     add(
         attachment.content,
         maintype=main,
         subtype=sub,
         disposition="inline" if related else "attachment",
-        filename=safe_name(attachment.filename) or fallback_name(attachment.content_type, 1),
-        cid=f"<{content_id}>" if content_id.isascii() and content_id else None,
+        # The library decodes an encoded-word in a name and writes the line break that it holds.
+        filename=safe_name(attachment.filename).replace("=?", "=_")
+        or fallback_name(attachment.content_type, 1),
+        cid=f"<{attachment.content_id}>"
+        if _CONTENT_ID.fullmatch(attachment.content_id or "")
+        else None,
     )
 
 

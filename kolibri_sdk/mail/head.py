@@ -98,6 +98,7 @@ def read_head(
     begin = _top(data, start, end, defects) if top else start
     fields: list[tuple[str, bytes]] = []
     position = begin
+    hope = 0  #: up to here, lines that are no headers stand among headers
     while position < end:
         if field := _FIELD.match(data, position, end):
             fields.append((field[1].decode("ascii"), field[2]))
@@ -105,11 +106,11 @@ def read_head(
         elif blank := _BLANK.match(data, position, end):
             position = blank.end()
             break
-        elif _goes_on(data, position, end):
+        elif position < hope or (hope := _next_known(data, position, end)):
             defects.note("a line in the header block that is no header")
             position = _next_line(data, position, end)
         else:
-            defects.note("no blank line between headers and body")
+            defects.note("no blank line between headers and body" if fields else None)
             break
         if position - begin > LIMITS.header_bytes:
             raise MailTooComplex.exceeds("bytes of headers", LIMITS.header_bytes)
@@ -132,11 +133,12 @@ def _top(data: bytes, start: int, end: int, defects: Defects) -> int:
     return known.start()
 
 
-def _goes_on(data: bytes, position: int, end: int) -> bool:
-    """Whether headers follow below a line that is none."""
+def _next_known(data: bytes, position: int, end: int) -> int:
+    """Where the next well-known header of this block stands; 0 if the block is over."""
     stop = min(end, position + LIMITS.header_bytes)
     blank = _END.search(data, position, stop)
-    return bool(_KNOWN.search(data, position, blank.end() if blank else stop))
+    known = _KNOWN.search(data, position, blank.end() if blank else stop)
+    return known.start() if known else 0
 
 
 def _next_line(data: bytes, position: int, end: int) -> int:

@@ -23,7 +23,8 @@ _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}|"
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@\[[0-9A-Za-z:.]+\]"
 )
-_ID = re.compile(r"[!-;=?-~]{1,900}")
+# No encoded-word either: who decodes one writes what it holds (CVE-2024-6923).
+_ID = re.compile(r"(?!.*=\?)[!-;=?-~]{1,900}")
 _WORD_BYTES = 42  # of UTF-8 in one encoded-word: 75 characters at most (RFC 2047 section 2)
 _LINE = 76
 _LONGEST_TOKEN = 200

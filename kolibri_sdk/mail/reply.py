@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 __all__ = ["newly_written"]
 
@@ -101,7 +102,9 @@ def _attribution(lines: list[str], position: int) -> int:
         chunk = " ".join(line.strip() for line in lines[position : position + count])
         if len(chunk) > _LONGEST or not chunk or chunk.startswith(">"):
             return 0
-        if chunk.endswith(":") and _is_attribution(chunk, lines[position + count :][:3]):
+        if chunk.endswith(":") and _is_attribution(
+            chunk, lines[position + count : position + count + 3]
+        ):
             return count
         if count == 1 and not (_OPENS.match(chunk) or _MAILBOX.search(chunk)):
             return 0
@@ -123,7 +126,7 @@ def _is_attribution(chunk: str, following: list[str]) -> bool:
 def _answers_below(lines: list[str], position: int) -> bool:
     """Whether the sender wrote between or below what he quotes with ``>``."""
     quoted = False
-    for line in lines[position:]:
+    for line in islice(lines, position, None):
         stripped = line.strip()
         if stripped.startswith(">"):
             quoted = True

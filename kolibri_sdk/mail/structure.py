@@ -136,22 +136,17 @@ def _split(
     raw: bytes, start: int, end: int, boundary: bytes, defects: Defects
 ) -> list[tuple[int, int]]:
     """Where the parts between the delimiter lines begin and end (RFC 2046 section 5.1.1)."""
-    delimiter = b"--" + boundary
+    delimiter = re.compile(b"--" + re.escape(boundary) + rb"(--)?[ \t\r]*(?:\n|\Z)")
     spans: list[tuple[int, int]] = []
     opened: int | None = None
-    position = raw.find(delimiter, start, end)
-    while position >= 0:
-        after = position + len(delimiter)
-        newline = raw.find(b"\n", after, end)
-        line_end = end if newline < 0 else newline + 1
-        rest = raw[after:line_end].strip() if line_end - after < 80 else b"?"
-        if rest in (b"", b"--") and (position == start or raw[position - 1] in b"\r\n"):
-            if opened is not None:
-                spans.append((opened, _before_newline(raw, opened, position)))
-                if len(spans) > LIMITS.parts:
-                    raise MailTooComplex.exceeds("parts", LIMITS.parts)
-            opened = None if rest == b"--" else line_end
-        position = raw.find(delimiter, line_end if rest in (b"", b"--") else after, end)
+    for found in delimiter.finditer(raw, start, end):
+        if found.start() > start and raw[found.start() - 1] not in b"\r\n":
+            continue
+        if opened is not None:
+            spans.append((opened, _before_newline(raw, opened, found.start())))
+            if len(spans) > LIMITS.parts:
+                raise MailTooComplex.exceeds("parts", LIMITS.parts)
+        opened = None if found[1] else found.end()
     if opened is not None:
         defects.note("a multipart that is cut off")
         spans.append((opened, end))

@@ -12,6 +12,7 @@ __all__ = ["from_base64", "from_uuencode", "undo"]
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _FOREIGN = bytes(sorted(set(range(256)) - set(_ALPHABET) - {ord("=")}))
 _NOT_WHITE = bytes(sorted(set(range(256)) - set(b" \t\r\n")))
+_MOST_BLOCKS = 1_000  # base64 texts one after the other in one part
 _BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} [^\r\n]*\r?\n")
 
 
@@ -57,7 +58,8 @@ def from_base64(data: bytes, defects: Defects) -> bytes:
     if len(pure) + len(data.translate(None, _NOT_WHITE)) != len(data):
         defects.note("characters in base64 that do not belong there")
     out = bytearray()
-    for block in filter(None, re.split(b"=+", pure)):
+    *blocks, rest = re.split(b"=+", pure, maxsplit=_MOST_BLOCKS)
+    for block in filter(None, (*blocks, rest.replace(b"=", b""))):
         if len(block) % 4 == 1:
             defects.note("base64 is cut off")
             block = block[:-1]  # noqa: PLW2901 - a lone character carries no byte

@@ -12,7 +12,7 @@ from kolibri_sdk.mail.transfer import from_base64
 __all__ = ["decode_words", "header_text"]
 
 # Tolerant where RFC 2047 section 2 is strict: blanks inside, no limit of 75 characters.
-_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*)*)\?=")
+_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*){0,20})\?=")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])|[\r\n]+")
 
 

@@ -1,0 +1,174 @@
+"""Mails made to hurt: limits are told, time stays bounded, nothing but MailTooComplex is raised."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kolibri_sdk.mail import LIMITS, MailTooComplex, newly_written, parse_mail, plain_twin, sanitise
+from kolibri_sdk.mail.html import inline_css
+from kolibri_sdk.model.message import ParsedMail
+
+CORPUS = sorted((Path(__file__).parents[2] / "corpus").glob("*.eml"))
+SECONDS = 2.0
+
+
+def nested(depth: int) -> bytes:
+    opened = "".join(
+        f"Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n"
+        for level in range(depth)
+    )
+    return f"Subject: deep\n{opened}Content-Type: text/plain\n\nbottom\n".encode()
+
+
+def with_parts(count: int) -> bytes:
+    return b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * count + b"--b--\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "limit"),
+    [
+        (nested(101), "multiparts within each other"),
+        (nested(5_000), "multiparts within each other"),
+        (with_parts(1_001), "parts"),
+        (with_parts(100_000), "parts"),
+        (b"Subject: " + b"x" * (LIMITS.header_bytes + 1) + b"\n\nbody", "bytes of headers"),
+        (b"X: y\n" * 60_000 + b"\nbody", "bytes of headers"),
+        (b"To: " + b"a@b," * 10_001 + b"\n\nbody", "addresses"),
+        (b"".join(b"%s: " % h + b"a@b," * 6_000 + b"\n" for h in (b"To", b"Cc")), "addresses"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else str(len(value)),
+)
+def test_beyond_a_limit_the_mail_is_refused_and_the_limit_named(raw: bytes, limit: str) -> None:
+    with pytest.raises(MailTooComplex, match=rf"limit of [\d,]+ {limit}"):
+        parse_mail(raw)
+
+
+def test_within_the_limits_everything_is_read() -> None:
+    assert parse_mail(nested(99)).text == "bottom\n"
+    assert parse_mail(with_parts(999)).text.count("x") == 999
+    assert len(parse_mail(b"To: " + b"a@b," * 9_999 + b"\n\nbody").to) == 9_999
+
+
+HOSTILE = {
+    "semicolons": b"Content-Type: text/plain" + b";" * 250_000 + b"\n\nx",
+    "parameters": b"Content-Type: text/plain" + b"; a=b" * 50_000 + b"\n\nx",
+    "open quotes in a parameter": b'Content-Type: text/plain; a="' + b'\\"' * 120_000 + b"\n\nx",
+    "nested comments": b"From: " + b"(" * 120_000 + b")" * 120_000 + b" a@b\n\nx",
+    "open comments": b"From: " + b"(a" * 120_000 + b" <a@b>\n\nx",
+    "open quotes": b"From: " + b'"\\' * 120_000 + b" <a@b>\n\nx",
+    "open angles": b"From: " + b"<" * 250_000 + b"\n\nx",
+    "long word": b"From: " + b"a" * 250_000 + b"\n\nx",
+    "open encoded-words": b"Subject: " + b"=?a?b?" * 40_000 + b"\n\nx",
+    "encoded-words": b"Subject: " + b"=?utf-8?q?a?= " * 18_000 + b"\n\nx",
+    "stray lines": b"From: a@b\n" + b"x\n" * 100_000 + b"Subject: y\n\nx",
+    "blanks in a header": b"Subject: " + b" " * 250_000 + b"x\n\nx",
+    "base64 blocks": b"Content-Transfer-Encoding: base64\n\n" + b"QQ=" * 1_000_000,
+    "bounce of one long word": b"From: mailer-daemon@a\nSubject: failure notice\n\n"
+    + b"a" * 3_000_000,
+    "bounce of blank lines": b"From: mailer-daemon@a\nSubject: failure notice\n\n"
+    + b"\n" * 500_000,
+    "attributions": b"Subject: Re: x\n\n" + b"On 1. a@b wrote wrote wrote:\n> x\n" * 50_000,
+    "boundary-like lines": b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--bx\n" * 500_000,
+    "html nested": b"Content-Type: text/html\n\n" + b"<div>" * 100_000 + b"x",
+    "html attributes": b"Content-Type: text/html\n\n<a "
+    + b" ".join(b"a%d=1" % i for i in range(100_000))
+    + b">x",
+    "html blanks": b"Content-Type: text/html\n\n" + b"<b>" * 600 + b" " * 1_000_000 + b"x",
+    "html entities": b"Content-Type: text/html\n\n" + b"&" * 300_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_mail_takes_long(name: str) -> None:
+    started = time.process_time()
+    mail = parse_mail(HOSTILE[name])
+    assert time.process_time() - started < SECONDS
+    assert mail.size == len(HOSTILE[name])
+
+
+@pytest.mark.parametrize("treat", [sanitise, inline_css, plain_twin], ids=lambda f: f.__name__)
+def test_html_that_would_kill_the_engines_never_reaches_them(treat: object) -> None:
+    assert callable(treat)
+    assert "inner" in treat("<div>" * 200_000 + "inner")
+
+
+def strings(mail: ParsedMail) -> Iterator[str]:
+    """Every text that a mail holds."""
+    yield from (mail.subject, mail.text, mail.html or "", mail.reply_text, mail.message_id or "")
+    yield from (*mail.in_reply_to, *mail.references, *mail.defects, mail.return_path or "")
+    for addresses in (mail.from_, mail.reply_to, mail.to, mail.cc, mail.bcc):
+        yield from (text for address in addresses for text in (address.address, address.name))
+    yield from (text for header in mail.headers for text in header)
+    for part in mail.attachments:
+        yield from (part.filename, part.content_type, part.content_id or "")
+    for report in mail.bounces:
+        yield from (report.address, report.status, report.action, report.diagnostic)
+
+
+def assert_sound(raw: bytes) -> None:
+    try:
+        mail = parse_mail(raw)
+    except MailTooComplex:
+        return
+    for text in strings(mail):
+        text.encode("utf-8")
+        assert "\x00" not in text
+    for part in mail.attachments:
+        assert part.filename
+        assert "/" not in part.filename
+        assert "\\" not in part.filename
+        assert len(part.filename.encode()) <= 255
+
+
+PIECES = st.sampled_from(
+    [
+        *(b"\n", b"\r\n", b"\n\n", b"From: ", b"Subject: ", b"--b\n", b"--b--\n", b'"', b"(", b";"),
+        *(b"=?utf-8?q?=C3?=", b"=?utf-7?b?K2QAfQ?=", b"=?utf-16?b?AND=?=", b"\xff", b"\x00"),
+        *(b"Content-Type: multipart/mixed; boundary=b\n", b"Content-Type: text/html; charset="),
+        *(
+            b"utf-7",
+            b"utf-16",
+            b"idna",
+            b"hex",
+            b"iso-2022-jp",
+            b"unicode_escape",
+            b"begin 644 a\n",
+        ),
+        *(b"Content-Transfer-Encoding: base64\n", b"Content-Transfer-Encoding: x-uuencode\n"),
+        *(b"Content-Disposition: attachment; filename*0*=", b"%ED%A0%80", b"+2AA-", b"<a@b>"),
+        *(b"Content-Type: message/delivery-status\n\n", b"Final-Recipient: rfc822;"),
+        *(b"Date: ", b"Mon, 99 Nov 99999 99:99 +9999"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(PIECES | st.binary(max_size=20), max_size=40))
+def test_anything_can_be_read(pieces: list[bytes]) -> None:
+    assert_sound(b"".join(pieces))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(CORPUS), st.data())
+def test_damaged_mails_can_be_read(path: Path, data: st.DataObject) -> None:
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(raw)))
+        cut = data.draw(st.integers(0, 30))
+        raw[at : at + cut] = data.draw(PIECES | st.binary(max_size=8))
+    assert_sound(bytes(raw))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["> a", "On 1 a@b wrote:", "-- ", "", "Von: x", "text", "_" * 30])))
+def test_cutting_a_reply_never_invents_and_never_empties(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    written = newly_written(text)
+    assert bool(written) == bool(text.strip())
+    assert {line.strip() for line in written.split("\n")} <= {"", *(line.strip() for line in lines)}
