@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
 
 __all__ = ["newly_written"]
 
@@ -126,11 +125,11 @@ def _is_attribution(chunk: str, following: list[str]) -> bool:
 def _answers_below(lines: list[str], position: int) -> bool:
     """Whether the sender wrote between or below what he quotes with ``>``."""
     quoted = False
-    for line in islice(lines, position, None):
-        stripped = line.strip()
+    for index in range(position, len(lines)):
+        stripped = lines[index].strip()
         if stripped.startswith(">"):
             quoted = True
-        elif _SIGNATURE.fullmatch(line):
+        elif _SIGNATURE.fullmatch(lines[index]):
             return False
         elif stripped:
             return quoted
