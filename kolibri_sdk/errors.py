@@ -17,6 +17,7 @@
         - ``SandboxError``            the sandbox process itself cannot be started or kept alive
         - ``ActionError``             an action of a rule cannot be carried out
         - ``TemplateError``           a template cannot be rendered
+        - ``RunFailed``               a run of the poller notebook had errors, which it lists
     - ``NotFound``                    no such message, record, rule or mailbox; lists near names
 """
 
@@ -39,6 +40,7 @@ __all__ = [
     "OperationalError",
     "PermanentSendError",
     "Problem",
+    "RunFailed",
     "SandboxError",
     "SendError",
     "ServerRefused",
@@ -115,6 +117,10 @@ class ConfigurationError(KolibriError):
 
     def __str__(self) -> str:
         return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message alone, for the mend lies outside the code."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class NotFound(KolibriError, LookupError):
@@ -205,3 +211,11 @@ class ActionError(OperationalError):
 
 class TemplateError(OperationalError):
     """A template could not be rendered; the message names template, line and what is missing."""
+
+
+class RunFailed(OperationalError):
+    """A run of the poller notebook had errors; its report is complete and tells them."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message alone, for the place in the code explains nothing."""
+        return [f"{type(self).__name__}: {self}"]

@@ -143,8 +143,8 @@ def frame_of(
 
     Examples
     --------
-    >>> frame_of([], USERS).dtypes["id"]
-    string[python]
+    >>> str(frame_of([], USERS).dtypes["id"])
+    'string'
     """
     data = list(rows)
     if columns is None:
