@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from kolibri_sdk.errors import ConfigurationError, NotFound
 
-__all__ = ["action", "registered"]
+__all__ = ["action", "find", "registered"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _actions: dict[str, Callable[..., Any]] = {}

@@ -12,7 +12,7 @@ from kolibri_sdk.model.rule import Change, OutboundRule, RuleState
 from kolibri_sdk.model.stored import RecordEvent
 from kolibri_sdk.sandbox import Sandbox, Script
 
-__all__ = ["decide_events", "triggered", "triggers_of"]
+__all__ = ["decide_events", "event_variables", "triggered", "triggers_of"]
 
 
 def triggers_of(event: RecordEvent, entity: Entity) -> set[str]:

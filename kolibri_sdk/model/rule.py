@@ -16,6 +16,7 @@ __all__ = [
     "Action",
     "AddNote",
     "CallAction",
+    "Change",
     "CreateRecord",
     "Example",
     "InboundRule",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Template", "TemplateVariant"]
+__all__ = ["Template", "TemplateVariant", "fallbacks"]
 
 
 @dataclass(frozen=True, slots=True)

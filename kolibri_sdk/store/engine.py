@@ -18,7 +18,7 @@ from kolibri_sdk.errors import (
     StoreError,
 )
 
-__all__ = ["Store"]
+__all__ = ["Store", "translated"]
 
 _LOCK_WAIT_SECONDS = 30.0
 _UNAVAILABLE = ("locked", "unable to open", "could not connect", "closed", "terminat", "refused")

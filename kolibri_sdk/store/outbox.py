@@ -12,7 +12,7 @@ from kolibri_sdk import clock
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.outbox import OutboxState
 from kolibri_sdk.model.stored import OutboxItem
-from kolibri_sdk.store.dialect import query_in_chunks, upsert
+from kolibri_sdk.store.dialect import upsert
 from kolibri_sdk.store.schema import outbox
 
 __all__ = [
@@ -137,15 +137,6 @@ def select(tx: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[dict[
     """The outbox rows that meet the conditions, oldest first."""
     query = sa.select(outbox).where(*conditions).order_by(outbox.c.id)
     return [dict(row) for row in tx.execute(query).mappings()]
-
-
-def items(tx: sa.Connection, numbers: Sequence[int]) -> list[OutboxItem]:
-    """These outbox rows as values."""
-    found: list[OutboxItem] = []
-    for chunk in query_in_chunks(numbers):
-        rows = tx.execute(sa.select(outbox).where(outbox.c.id.in_(chunk)).order_by(outbox.c.id))
-        found.extend(_item(row) for row in rows.mappings())
-    return found
 
 
 def _item(row: sa.RowMapping) -> OutboxItem:

@@ -9,6 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 __all__ = [
+    "BigId",
+    "Json",
+    "UtcDateTime",
     "activity",
     "attachment",
     "blob",

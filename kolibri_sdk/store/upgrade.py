@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.store.engine import Store
 
-__all__ = ["require_current", "schema_version", "upgrade"]
+__all__ = ["newest", "require_current", "schema_version", "upgrade"]
 
 _FOLDER = Path(__file__).parent / "migrations"
 
