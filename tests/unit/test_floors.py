@@ -17,14 +17,14 @@ import kolibri_sdk
 PACKAGE = Path(kolibri_sdk.__file__).parent
 FLOORS = (
     (),
-    ("errors", "clock", "checkpoint"),
+    ("errors", "clock", "checkpoint", "shipped"),
     ("model", "schedule"),
     ("mail", "store", "sandbox", "frames"),
     ("mailboxes", "rulebook", "reference", "outbox"),
     ("decide", "actions"),
     ("pipeline", "lab"),
     ("client",),
-    ("designer", "cli", "demo", "notebook_parameters", "testing"),
+    ("designer", "cli", "demo", "notebook", "notebook_parameters", "testing"),
 )
 #: Neighbours that know each other all the same, and why; a list to shorten.
 EXCEPTIONS = {
@@ -35,7 +35,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 #: Who may know a library, beyond the standard library and the small ones; everybody else has to
 #: go through these rooms.
 KEEPERS = {
-    "pandas": {"frames", "client", "lab", "designer", "notebook_parameters"},
+    "pandas": {"frames", "client", "lab", "designer", "notebook", "notebook_parameters"},
     "py_mini_racer": {"sandbox"},
     "jinja2": {"sandbox"},
     "imapclient": {"mailboxes"},
