@@ -30,6 +30,11 @@ MAIL = b"Subject: hello\r\n\r\nGuten Tag\r\n"
 TO_ANNA = Envelope("support@example.org", ("anna@example.org",))
 
 
+def hang_up(server: SMTP) -> None:
+    assert isinstance(server.transport, asyncio.WriteTransport)
+    server.transport.abort()
+
+
 class Moody(Sink):
     """A sink that refuses, delays or hangs up as the recipient's name says."""
 
@@ -38,7 +43,7 @@ class Moody(Sink):
     ) -> str:
         name = address.partition("@")[0]
         if name == "hangup-rcpt":
-            server.transport.abort()
+            hang_up(server)
         if name.isdecimal():
             return f"{name} said by name"
         envelope.rcpt_tos.append(address)
@@ -49,7 +54,7 @@ class Moody(Sink):
     ) -> str:
         name = envelope.rcpt_tos[0].partition("@")[0]
         if name == "hangup-after-dot":
-            server.transport.abort()
+            hang_up(server)
         if name == "silent-after-dot":
             await asyncio.sleep(60)
         if name.startswith("data-"):
@@ -209,9 +214,8 @@ def test_one_connection_takes_many_mails_and_is_made_anew_when_it_was_dropped() 
 
 
 async def _hang_up(sink: Sink) -> None:
-    smtpd = sink._controller.smtpd
-    assert smtpd is not None
-    smtpd.transport.abort()
+    assert sink._controller.smtpd is not None
+    hang_up(sink._controller.smtpd)
 
 
 def test_a_server_that_is_gone_by_the_next_mail_is_temporary() -> None:
