@@ -17,11 +17,11 @@ import kolibri_sdk
 PACKAGE = Path(kolibri_sdk.__file__).parent
 FLOORS = (
     (),
-    ("errors", "clock", "checkpoint", "shipped"),
+    ("errors", "clock", "checkpoint"),
     ("model", "schedule"),
     ("mail", "store", "sandbox", "frames"),
     ("mailboxes", "rulebook", "reference", "outbox"),
-    ("decide", "actions"),
+    ("decide", "actions", "shipped"),
     ("pipeline", "lab"),
     ("client",),
     ("designer", "cli", "demo", "notebook", "notebook_parameters", "testing"),
