@@ -47,7 +47,8 @@ def insert(tx: sa.Connection, item: OutboxItem, due_at: datetime) -> bool:
         "error": item.error,
     }
     statement = upsert(tx, outbox).values(**row).on_conflict_do_nothing(index_elements=["cause"])
-    return bool(tx.execute(statement).rowcount == 1)
+    # Asked for the row itself: how many rows an INSERT made, psycopg's results do not say.
+    return tx.execute(statement.returning(outbox.c.id)).first() is not None
 
 
 def due(
