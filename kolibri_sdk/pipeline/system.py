@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kolibri_sdk.errors import NotFound, OperationalError
+from kolibri_sdk.errors import KolibriError, NotFound, OperationalError
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.rulebook import Project, Rulebook, load_rulebook
 from kolibri_sdk.sandbox import Sandbox
@@ -78,5 +78,9 @@ def open_system(project: Project) -> System:
     """
     rulebook = load_rulebook(project.rules)
     store = Store(project.database)
-    require_current(store)
+    try:
+        require_current(store)
+    except KolibriError:
+        store.close()
+        raise
     return System(project, store, rulebook, Tables(rulebook.entities), Sandbox())
