@@ -154,6 +154,7 @@ def _plain_request(
         "context": {**request.context, "user": _user(single)},
         "to": [{"address": p.address.address, "name": p.address.name} for p in people],
         "carriers": asdict(carriers),
+        "noted": request.entity is not None and request.entity.activity_stream,
     }
 
 
