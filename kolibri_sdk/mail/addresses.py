@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)")
+_COMMENT = re.compile(r"\([^()]*\)")
 _ROUTE = re.compile(r"^@[^:]*:")
 _WORD = re.compile(r"[\w.+-]+")
 _BARE = re.compile(r"(?<![^\s<>()\",;:])[^\s<>()\",;:@]++@[^\s<>()\",;:]+")
@@ -147,7 +148,7 @@ class _Mailbox:
         comments = " ".join(self._comments)
         whole, plain = "".join(self._whole).strip(), "".join(self._plain).strip()
         if self._angle is not None:
-            inner = _ROUTE.sub("", "".join(self._angle.split()))
+            inner = _ROUTE.sub("", "".join(_COMMENT.sub("", self._angle).split()))
             return inner, whole or comments
         if plain.startswith("@"):  # the local part stands in quotes
             return whole, comments

@@ -20,6 +20,8 @@ _AUTO_SUBJECT = re.compile(
     r")",
     re.I,
 )
+# Receipts (RFC 8098) and complaints about spam (RFC 5965); programs write both.
+_REPORTS = frozenset({"disposition-notification", "feedback-report"})
 _BULK = frozenset({"bulk", "list", "junk"})
 
 
@@ -63,7 +65,7 @@ def _says_auto_reply(root: Part) -> bool:
         or "x-autorespond" in head
         or "x-autoreply-from" in head
         or "x-mail-autoreply" in head
-        or (root.content_type == "multipart/report" and report == "disposition-notification")
+        or (root.content_type == "multipart/report" and report in _REPORTS)
     )
 
 

@@ -17,27 +17,38 @@ __all__ = ["read_bounces"]
 _RETURNED = frozenset({"message/rfc822", "text/rfc822-headers", "message/global"})
 _DAEMON = re.compile(r"(?:^|[<\s\"])(?:mailer-daemon|postmaster|mail-daemon|mailerdaemon)@?", re.I)
 _SUBJECT = re.compile(
-    r"undeliver|unzustellbar|delivery (?:status|failure|has failed|report|problem|notification)"
-    r"|returned (?:mail|to sender)|failure notice|mail delivery (?:fail|system|error|problem)"
-    r"|nicht zustellbar|zustellung|non[- ]?deliver|could not be delivered|message status",
+    r"undeliver|unzustellbar|nicht zustellbar|zustellung|non[- ]?deliver|failure notice"
+    r"|deliver\w* (?:status|failure|has failed|failed|report|problem|notification)"
+    r"|(?:returned|delayed) (?:e-?)?mail|returned to sender|returning to sender"
+    r"|mail (?:delivery|system|failed|could not)|could not be delivered|message status"
+    r"|(?:failure|failed|problem|error)s? (?:in )?deliver",
     re.I,
 )
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _REPLY = re.compile(r"(?<![\d.])([45]\d\d)[ -]")
 _ADDRESS = re.compile(r"[^\s<>()\[\]\",;:@]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+")
 _DISCLAIMERS = re.compile(
-    r"^[- \t]*(?:original message|this is a copy of the message|below this line is a copy"
+    r"^[- \t>]*(?:original message|this is a copy of the message|below this line is a copy"
+    r"|(?:received|return-path|message-id):"
     r"|returned message|the original message was|message header|------ )",
     re.I | re.M,
 )
 _MESSAGE_ID = re.compile(r"^message-id:[ \t]*(?:\r?\n[ \t]+)?(<[^<>\s]+>)", re.I | re.M)
+# Where a bounce for people names the recipient on a line of his own, the other addresses in it
+# are servers' contacts and the like.
+_ON_A_LINE = re.compile(
+    r"^[ \t]*(?:to:[ \t]*)?<?([^\s<>()\[\]\",;:@]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+)>?"
+    r"[ \t]*(?::|$|\(|\.\.\.)",
+    re.I | re.M,
+)
+_NOBODY = re.compile(r"(?:mailer-daemon|postmaster|abuse|no-?reply)@", re.I)
 _MOST = 1000
 
 
 def read_bounces(
     root: Part, subject: str, text: str, own: frozenset[str]
-) -> tuple[BounceReport, ...]:
-    """What a bounce says of each recipient; empty where the mail is no bounce.
+) -> tuple[BounceReport, ...] | None:
+    """What a bounce says of each recipient; None where the mail is no bounce.
 
     Parameters
     ----------
@@ -48,25 +59,32 @@ def read_bounces(
     own : frozenset of str
         Addresses in lower case that are not the failed recipient: sender and receiver of the
         bounce itself.
+
+    Returns
+    -------
+    tuple of BounceReport or None
+        Empty for a bounce that names nobody: it is one all the same, and must not be answered.
     """
     leaves = list(root.leaves())
-    original = _original_id(leaves, text)
     statuses = [leaf for leaf in leaves if leaf.content_type == "message/delivery-status"]
-    reports = [report for leaf in statuses for report in _reports(leaf, original)]
+    if not statuses and not _looks_like_one(root, subject):
+        return None
+    original = _original_id(leaves, text)
+    reports = {r.address.lower(): r for leaf in statuses for r in _reports(leaf, original)}
     if reports:
-        return tuple(reports[:_MOST])
-    if statuses or _looks_like_one(root, subject):
-        return _from_text(text, own, original)
-    return ()
+        return tuple(reports.values())[:_MOST]
+    told = _told(text)
+    return tuple(
+        _report(address, text_below, told, original)
+        for address, text_below in _recipients(root, told, own)
+    )
 
 
 def _looks_like_one(root: Part, subject: str) -> bool:
     head = root.head
-    if head.first("return-path").replace(" ", "") == "<>" or "x-failed-recipients" in head:
-        daemon = True
-    else:
-        daemon = bool(_DAEMON.search(head.first("from")))
     report = root.parameters.get("report-type", "").lower() == "delivery-status"
+    null_path = head.first("return-path").replace(" ", "") == "<>"
+    daemon = null_path or bool(_DAEMON.search(head.first("from")))
     return report or "x-failed-recipients" in head or (daemon and bool(_SUBJECT.search(subject)))
 
 
@@ -80,10 +98,9 @@ def _reports(leaf: Part, original: str | None) -> Iterator[BounceReport]:
         if not address:
             continue
         diagnostic = fields.text("diagnostic-code").partition(";")[2].strip()
-        status = _STATUS.search(fields.first("status"))
         yield BounceReport(
             address=address,
-            status=status[1] if status else _status(diagnostic),
+            status=_precise(fields.first("status"), diagnostic),
             action=fields.first("action").split("(")[0].strip().lower(),
             diagnostic=diagnostic or fields.text("diagnostic-code"),
             original_message_id=original,
@@ -99,21 +116,45 @@ def _recipient(fields: Head) -> str:
     return value.strip(" <>")
 
 
-def _from_text(text: str, own: frozenset[str], original: str | None) -> tuple[BounceReport, ...]:
-    """The addresses named in a bounce for people, each with the status that stands nearest."""
+def _told(text: str) -> str:
+    """What the bounce itself says, without the mail that it returns."""
     cut = _DISCLAIMERS.search(text)
-    told = text[: cut.start()] if cut and cut.start() > 0 else text
-    found: dict[str, BounceReport] = {}
-    for match in _ADDRESS.finditer(told[:200_000]):
-        address = match[0].strip(".'")
-        if address.lower() in own or address.lower() in found or len(found) >= _MOST:
-            continue
-        around = told[match.start() : match.end() + 600]
-        status = _status(around) or _status(told)
-        diagnostic = " ".join(around.split())[:500]
-        action = "delayed" if status.startswith("4") else "failed"
-        found[address.lower()] = BounceReport(address, status, action, diagnostic, original)
-    return tuple(found.values())
+    return text[: cut.start() if cut and text[: cut.start()].strip() else 200_000][:200_000]
+
+
+def _recipients(root: Part, told: str, own: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The recipients that a bounce for people names, each with the text that follows it."""
+    found: set[str] = set()
+    candidates = [(m[0], told) for m in _ADDRESS.finditer(root.head.text("x-failed-recipients"))]
+    if not candidates:
+        candidates = [(m[1], told[m.start() : m.start() + 600]) for m in _ON_A_LINE.finditer(told)]
+    if not candidates:
+        candidates = [
+            (m[0], told[m.start() : m.start() + 600])
+            for m in _ADDRESS.finditer(told)
+            if m[0].strip(".'").lower() not in own
+        ]
+    for candidate, below in candidates[:_MOST]:
+        address = candidate.strip(".'")
+        if address.lower() not in found and not _NOBODY.match(address):
+            found.add(address.lower())
+            yield address, below
+
+
+def _report(address: str, below: str, told: str, original: str | None) -> BounceReport:
+    status = _status(below) or _status(told)
+    action = "delayed" if status.startswith("4") else "failed"
+    return BounceReport(address, status, action, " ".join(below.split())[:500], original)
+
+
+def _precise(status: str, diagnostic: str) -> str:
+    """The status given, unless it is x.0.0, "other", and the server's words say which."""
+    given, told = _STATUS.search(status), _STATUS.search(diagnostic)
+    if given is None:
+        return _status(diagnostic)
+    if told and given[1].endswith(".0.0") and told[1][0] == given[1][0]:
+        return told[1]
+    return given[1]
 
 
 def _status(text: str) -> str:

@@ -151,13 +151,12 @@ def _misnamed(data: bytes, name: str, label: str | None) -> tuple[str, str]:
 
 def _windows_1252(data: bytes) -> str:
     """Like a browser, which gives the five unassigned bytes their Latin-1 meaning."""
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:
-        return "".join(
-            bytes((byte,)).decode("cp1252") if byte not in _UNASSIGNED else chr(byte)
-            for byte in data
-        )
+    return data.decode("cp1252", "kolibri.latin1")
 
 
-_UNASSIGNED = frozenset(b"\x81\x8d\x8f\x90\x9d")
+def _as_latin1(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return chr(error.object[error.start]), error.start + 1
+
+
+codecs.register_error("kolibri.latin1", _as_latin1)

@@ -74,8 +74,8 @@ def parse_mail(raw: bytes) -> ParsedMail:
         reply_text=_news(subject, contents.text),
         headers=tuple(head.decoded()),
         attachments=contents.attachments,
-        kind=kind_of(root, subject, bounce=bool(bounces)),
-        bounces=bounces,
+        kind=kind_of(root, subject, bounce=bounces is not None),
+        bounces=bounces or (),
         defects=defects.found,
     )
 

@@ -20,6 +20,7 @@ from kolibri_sdk.mail.transfer import undo
 __all__ = ["Part", "read_structure"]
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+_DELIMITER_REST = re.compile(rb"(--)?[ \t\r]*(?:\n|\Z)")
 _GUESSED_BOUNDARY = re.compile(rb"^--([^\s-][^\r\n]{2,200}?)[ \t]*\r?\n[!-9;-~]+:", re.M)
 
 
@@ -136,17 +137,20 @@ def _split(
     raw: bytes, start: int, end: int, boundary: bytes, defects: Defects
 ) -> list[tuple[int, int]]:
     """Where the parts between the delimiter lines begin and end (RFC 2046 section 5.1.1)."""
-    delimiter = re.compile(b"--" + re.escape(boundary) + rb"(--)?[ \t\r]*(?:\n|\Z)")
+    delimiter = b"--" + boundary
     spans: list[tuple[int, int]] = []
     opened: int | None = None
-    for found in delimiter.finditer(raw, start, end):
-        if found.start() > start and raw[found.start() - 1] not in b"\r\n":
-            continue
-        if opened is not None:
-            spans.append((opened, _before_newline(raw, opened, found.start())))
-            if len(spans) > LIMITS.parts:
-                raise MailTooComplex.exceeds("parts", LIMITS.parts)
-        opened = None if found[1] else found.end()
+    position = raw.find(delimiter, start, end)
+    while position >= 0:
+        after = position + len(delimiter)
+        rest = _DELIMITER_REST.match(raw, after, end)
+        if rest and (position == start or raw[position - 1] in b"\r\n"):
+            if opened is not None:
+                spans.append((opened, _before_newline(raw, opened, position)))
+                if len(spans) > LIMITS.parts:
+                    raise MailTooComplex.exceeds("parts", LIMITS.parts)
+            opened = None if rest[1] else rest.end()
+        position = raw.find(delimiter, after, end)
     if opened is not None:
         defects.note("a multipart that is cut off")
         spans.append((opened, end))
