@@ -183,6 +183,7 @@ def _execute(
         progress_bar=False,
         stdout_file=progress,
         stderr_file=sys.stderr,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
 
 

@@ -1,0 +1,50 @@
+# Everything one needs: Python 3.11 or newer, and `make demo`.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.set-up
+SOURCES := kolibri_sdk tests notebooks .hatch
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench soak clean
+
+help:  ## say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(STAMP)  ## make .venv with everything, .venv/bin/kolibri in it
+
+# Anew whenever the dependencies or the sandbox's JavaScript have changed.
+$(STAMP): pyproject.toml .hatch/build_bundles.py $(wildcard kolibri_sdk/*/frontend/*.*)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1); Kolibri needs 3.11 or newer: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## one round of everything, on mails of our own
+	@$(BIN)/kolibri demo
+
+test: $(STAMP)  ## all tests but the slow ones
+	$(BIN)/pytest
+
+check: $(STAMP)  ## format, lint, types, floors
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit/test_floors.py
+
+format: $(STAMP)  ## put the code into its format
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix-only $(SOURCES)
+
+bench: $(STAMP)  ## measure the speed, against other libraries on the same server
+	$(BIN)/pytest tests/benchmarks -m benchmark -s
+
+soak: $(STAMP)  ## the tests that take minutes
+	$(BIN)/pytest -m soak
+
+clean:  ## remove what was made, .venv included
+	rm -rf $(VENV) .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf kolibri_sdk/*/static kolibri_sdk/*/frontend/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,8 @@
+"""The ``kolibri`` command: its groups of commands, and the exit codes they share."""
+
+from __future__ import annotations
+
+from kolibri_sdk.cli import demonstrate, mail, poller, project
+from kolibri_sdk.cli.application import app
+
+__all__ = ["app", "demonstrate", "mail", "poller", "project"]

@@ -1,0 +1,56 @@
+"""What goes to the terminal: text without control characters, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["complain", "plain", "print_json", "print_table", "say"]
+
+_KEPT = {"\n", "\t"}
+_HIDDEN = {"Cc", "Cf", "Cs"}
+
+
+def plain(text: str) -> str:
+    r"""The text without what could steer a terminal: a subject may hold anything.
+
+    Examples
+    --------
+    >>> plain("harmless\x1b[2J") == "harmless\ufffd[2J"
+    True
+    """
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in _HIDDEN and c not in _KEPT else c for c in text
+    )
+
+
+def say(text: str, *, style: str | None = None) -> None:
+    """One line for people, on standard output; the style is a colour's name."""
+    typer.secho(plain(text), fg=style)
+
+
+def complain(text: str) -> None:
+    """What went wrong, on standard error."""
+    typer.secho(plain(text), fg="red", err=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line of standard output."""
+    typer.echo(json.dumps(value, default=str))
+
+
+def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table as wide as the terminal; nothing in it is taken as markup."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for name in head:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(Text(plain("" if cell is None else str(cell))) for cell in row))
+    Console().print(table)
