@@ -56,9 +56,9 @@ class ProjectFolder:
         """Write a YAML file from plain data (JSON is YAML 1.2)."""
         return self.write(file, json.dumps(values, indent=2))
 
-    def use_shipped_rules(self) -> None:
-        """Take the entities, rules and templates of ``rules/``; mailboxes are the test's own."""
-        for name in ("entities", "inbound", "outbound", "templates"):
+    def use_shipped_rules(self, *parts: str) -> None:
+        """Take these folders of ``rules/``; when none is named, all but the mailboxes."""
+        for name in parts or ("entities", "inbound", "outbound", "templates"):
             shutil.copytree(SHIPPED_RULES / name, self.root / "rules" / name, dirs_exist_ok=True)
 
     def mailbox(self, name: str, **values: Any) -> None:

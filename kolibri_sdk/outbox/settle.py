@@ -136,7 +136,7 @@ def _end(
         error=error,
         **({"sent_at": clock.now()} if sent else {}),
     )
-    if item.record is not None and item.request["noted"]:
+    if item.record is not None and item.request.get("noted", True):
         people = ", ".join(item.recipients)
         text = f"To {people}" + (f" ({error})" if error else "")
         kind = {OutboxState.SENT: "mail_sent", OutboxState.UNCERTAIN: "mail_uncertain"}

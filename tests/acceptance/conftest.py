@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,17 @@ class Desk:
         inbound = self.dovecot.inbound(who, protocol, security, fetch=fetch, after=after)
         sides = {"inbound": inbound, "outbound": self.dovecot.outbound(who)}
         self.folder.mailbox(name, **{**sides, "plus_addressing": True, **more})
+
+    def announce(self, to: str, *, template: str = "news", **more: Any) -> None:
+        """Have every new incident told to these recipients, written as YAML."""
+        self.folder.use_shipped_rules("entities")
+        if not (self.folder.root / "rules/templates" / template).exists():
+            self.folder.template(template, en_subject="News", en_txt="News.\n")
+        rule = {"on": "insert", "template": template, "mailbox": "support", **more}
+        lines = [f"{name}: {json.dumps(value)}" for name, value in rule.items()]
+        number = len(list(self.folder.root.glob("rules/outbound/incident/*")))
+        text = "\n".join([*lines, f"to: {to}", ""])
+        self.folder.write(f"rules/outbound/incident/announce-{number}.yaml", text)
 
     @property
     def k(self) -> Kolibri:
@@ -74,6 +86,10 @@ class Desk:
         """The one mail that came out for this recipient."""
         (taken,) = self.sink.to(address)
         return taken
+
+    def told(self) -> list[str]:
+        """Every recipient that a mail came out for."""
+        return sorted(address for taken in self.sink.taken for address in taken.recipients)
 
     def stream(self, key: Any = 1, entity: str = "incident") -> list[tuple[str, str]]:
         """Kind and text of the entries in a record's activity stream."""
