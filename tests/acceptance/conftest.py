@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from kolibri_sdk import Kolibri, PassReport
+from kolibri_sdk.rulebook import find_project
+from kolibri_sdk.store import Store
+from kolibri_sdk.store.schema import mailbox_state
 from tests.project import ProjectFolder
 from tests.servers.dovecot import Dovecot
 from tests.servers.sink import Sink, Taken
@@ -86,6 +91,17 @@ class Desk:
         """The one mail that came out for this recipient."""
         (taken,) = self.sink.to(address)
         return taken
+
+    def last_run(self, folder: str = "INBOX") -> datetime | None:
+        """The time stamp of a folder of ``support``."""
+        query = select(mailbox_state.c.last_run).where(
+            mailbox_state.c.mailbox == "support", mailbox_state.c.folder == folder
+        )
+        store = Store(find_project(self.folder.root).database)
+        with store.read() as tx:
+            stamp: datetime | None = tx.scalar(query)
+        store.close()
+        return stamp
 
     def told(self) -> list[str]:
         """Every recipient that a mail came out for."""
