@@ -21,7 +21,10 @@ from kolibri_sdk.errors import (
 __all__ = ["Store", "translated"]
 
 _LOCK_WAIT_SECONDS = 30.0
-_UNAVAILABLE = ("locked", "unable to open", "could not connect", "closed", "terminat", "refused")
+_UNAVAILABLE = (
+    *("locked", "lock timeout", "deadlock"),
+    *("unable to open", "could not connect", "closed", "terminat", "refused"),
+)
 
 
 class Store:
@@ -94,10 +97,10 @@ def _engine(url: str, is_sqlite: bool, lock_wait: float) -> sa.Engine:
         options["connect_args"] = {"timeout": lock_wait, "check_same_thread": False}
     try:
         engine = sa.create_engine(url, **options)
-    except ImportError as error:
+    except (ImportError, sa.exc.NoSuchModuleError) as error:
         raise ConfigurationError(
-            f"The driver for {make_url(url).drivername} is not installed",
-            'Run: pip install "kolibri-sdk[postgresql]"',
+            f"There is no driver {make_url(url).drivername} here",
+            'For postgresql+psycopg run: pip install "kolibri-sdk[postgresql]"',
         ) from error
     if is_sqlite:
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -145,5 +148,10 @@ def translated() -> Iterator[None]:
             raise DatabaseUnavailable(
                 f"The database cannot be used now ({text})",
                 "Nothing was lost; the next pass tries again",
+            ) from error
+        if "connection failed" in low:
+            raise DatabaseUnavailable(
+                f"The database does not let us in ({text})",
+                "Compare host, name, user and password of its URL with the server's",
             ) from error
         raise StoreError(f"The database refused a statement ({text})") from error
