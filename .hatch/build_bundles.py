@@ -79,8 +79,9 @@ def _npm(*arguments: str, folder: Path) -> None:
         text=True,
     )
     if done.returncode != 0:
+        words = "\n".join(str(done.stdout).splitlines()[-20:])
         raise SystemExit(
-            f"`npm {' '.join(arguments)}` failed in {folder}:\n{done.stdout!s}\n"
+            f"`npm {' '.join(arguments)}` failed in {folder}:\n{words}\n"
             "It needs to reach an npm registry (`npm config get registry`). "
             f"Mend that, then run `{Path(sys.executable).name} .hatch/build_bundles.py`."
         )
