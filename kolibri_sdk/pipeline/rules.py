@@ -77,13 +77,22 @@ def _is_quiet(one: _Work) -> bool:
     )
 
 
+def _is_plain(one: _Work) -> bool:
+    """Whether a quiet mail leaves nothing to write but its state."""
+    _, reference, said = one
+    return not reference.suggestions and not any(d.verdict in _FAULTS for d in said)
+
+
 def _finish_quiet(
     tx: sa.Connection,
     work: Sequence[_Work],
     rules: Mapping[str, InboundRule],
     report: PassReport,
 ) -> None:
-    mine = [one for one in work if _finish(tx, *one, rules)]
+    plain = [one for one in work if _is_plain(one)]
+    done = messages.finish_plainly(tx, [subject.message for subject, _, _ in plain])
+    mine = [one for one in plain if one[0].message.id in done]
+    mine += [one for one in work if not _is_plain(one) and _finish(tx, *one, rules)]
     decisions.add(tx, [decisions.Decided(said, subject.message.id) for subject, _, said in mine])
     for subject, reference, said in mine:
         _count(report, subject, reference, said, rules)

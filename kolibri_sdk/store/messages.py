@@ -31,6 +31,7 @@ __all__ = [
     "claim_fetched",
     "correspondents",
     "finish",
+    "finish_plainly",
     "get",
     "insert_fetched",
     "insert_outgoing",
@@ -251,6 +252,19 @@ def finish(
         )
     )
     return moved.rowcount == 1
+
+
+def finish_plainly(tx: sa.Connection, found: Sequence[StoredMessage]) -> set[int]:
+    """Mark parsed messages as done that came to nothing; those that nobody else had done before."""
+    done: set[int] = set()
+    for chunk in query_in_chunks(item.id for item in found):
+        moved = (
+            sa.update(message)
+            .where(message.c.id.in_(chunk), message.c.state == MessageState.PARSED.value)
+            .values(state=MessageState.DONE.value)
+        )
+        done.update(tx.scalars(moved.returning(message.c.id)))
+    return done
 
 
 def tie(tx: sa.Connection, number: int, record: RecordKey, grade: str) -> None:
