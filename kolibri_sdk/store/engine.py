@@ -36,7 +36,8 @@ class Store:
         SQLAlchemy URL. SQLite gets WAL and ``synchronous=FULL``, so that what is committed
         survives a power cut; PostgreSQL is taken as it is configured.
     lock_wait : float
-        Seconds to wait for another writer before ``DatabaseUnavailable``.
+        Seconds to wait for another writer before ``DatabaseUnavailable``; ``?timeout=5`` in the
+        URL of a SQLite database comes first.
 
     Examples
     --------
@@ -94,7 +95,9 @@ class Store:
 def _engine(url: str, is_sqlite: bool, lock_wait: float) -> sa.Engine:
     options: dict[str, Any] = {"json_serializer": _compact_json, "pool_pre_ping": not is_sqlite}
     if is_sqlite:
-        options["connect_args"] = {"timeout": lock_wait, "check_same_thread": False}
+        options["connect_args"] = {"check_same_thread": False}
+        if "timeout" not in make_url(url).query:
+            options["connect_args"]["timeout"] = lock_wait
     try:
         engine = sa.create_engine(url, **options)
     except (ImportError, sa.exc.NoSuchModuleError) as error:
