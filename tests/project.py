@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Collection, Mapping
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -81,6 +83,17 @@ class ProjectFolder:
         store = Store(find_project(self.root).database)
         upgrade(store)
         store.close()
+
+    def kolibri(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the ``kolibri`` command in this folder, in a process of its own."""
+        return subprocess.run(
+            [sys.executable, "-c", "from kolibri_sdk.cli import app; app()", *arguments],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     def open(self) -> Kolibri:
         """Connect to the project."""
