@@ -239,9 +239,8 @@ def test_a_bounce_of_our_own_answer_gets_none(desk: Desk) -> None:
         b"Reporting-MTA: dns; mx.customer.example\r\n\r\n"
         b"Final-Recipient: rfc822; anna@customer.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
         b"--b\r\nContent-Type: message/rfc822\r\n\r\n"
-        + desk.answer_to(ANNAS).raw
-        + b"\r\n--b--\r\n"
     )
+    returned = desk.answer_to(ANNAS).raw
 
     report = desk.receive(bounce + returned + b"\r\n--b--\r\n")
 
