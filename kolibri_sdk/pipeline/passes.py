@@ -43,9 +43,8 @@ def run_passes(
     stop : Stop, optional
         Ends the loop after the pass at hand, or in the pause between two.
     """
-    for number in beat(passes, every, stop or Stop()):
-        if number > 1:
-            system.reload_rules()
+    for _ in beat(passes, every, stop or Stop()):
+        system.reload_rules()
         yield run_pass(system, mailboxes)
 
 
