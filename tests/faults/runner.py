@@ -1,0 +1,76 @@
+"""Runs passes of a project in child processes that are killed: at a checkpoint, or after a while.
+
+A process of its own (``python -m tests.faults.runner``): it imports everything once and opens
+nothing, so that forking is safe and a round costs no start-up. One JSON object per line comes in
+(``root``, and ``nth`` or ``delay``, or neither to let the pass finish), one goes out (``status``,
+``checkpoints``: the names that were reached, in order).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import kolibri_sdk.client
+import kolibri_sdk.mail
+import kolibri_sdk.mailboxes
+from kolibri_sdk import checkpoint, connect
+
+__all__: list[str] = []
+
+assert kolibri_sdk.client, kolibri_sdk.mail
+assert kolibri_sdk.mailboxes
+
+
+def _pass(root: str, trace: int, nth: int | None) -> None:
+    """The child: one pass, which ends at the n-th checkpoint if so asked."""
+    reached = 0
+
+    def note(name: str) -> None:
+        nonlocal reached
+        reached += 1
+        os.write(trace, f"{name}\n".encode())
+        if reached == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoint.observe(note)
+    with connect(project=root) as k:
+        for report in k.poll(passes=1):
+            if not report.ok:
+                os.write(trace, f"error {json.dumps(report.errors)}\n".encode())
+
+
+def _round(root: str, nth: int | None = None, delay: float | None = None) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile("r") as trace:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                _pass(root, os.open(trace.name, os.O_WRONLY | os.O_APPEND), nth)
+                status = 0
+            except BaseException:  # noqa: BLE001 - told, then the child ends without cleaning up
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        if delay is not None:
+            time.sleep(delay)
+            os.kill(child, signal.SIGKILL)
+        _, wait_status = os.waitpid(child, 0)
+        lines = Path(trace.name).read_text().splitlines()
+    return {"status": os.waitstatus_to_exitcode(wait_status), "checkpoints": lines}
+
+
+def _main() -> None:
+    for line in sys.stdin:
+        print(json.dumps(_round(**json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    _main()
