@@ -58,7 +58,8 @@ def test_nothing_can_be_left_behind(sandbox: Sandbox, attack: str) -> None:
     "source",
     [
         "/a/g.test(message.text)",
-        "(globalThis.count = (globalThis.count ?? 0) + 1) < 2",
+        "typeof Array === 'function' && (globalThis.Array = 1) === 1",
+        "!Object.hasOwn(globalThis, 'n') && !!Object.defineProperty(globalThis, 'n', {value: 1})",
         "(arguments[9] = (arguments[9] ?? 0) + 1) < 2",
         "(f => (f.count = (f.count ?? 0) + 1) < 2)(() => 1)",
         "(t => { try { return t.count === undefined && !(t.count = 1) } catch { return true } })"
@@ -153,7 +154,9 @@ def test_a_killer_is_given_up_after_three_inputs(impatient: Sandbox) -> None:
     assert time.monotonic() - started < 3 * 3 * (0.3 + 2)
 
 
-def test_slow_batches_are_made_smaller_and_not_blamed(impatient: Sandbox) -> None:
+def test_slow_batches_are_made_smaller_and_not_blamed() -> None:
     spin = "(() => { let n = 0; for (let i = 0; i < 2e7; i += 1) n += i; return n > 0 })()"
-    rows = impatient.evaluate([Script("slow", spin)], [{"n": n} for n in range(60)])
-    assert {row["slow"].status for row in rows} == {"ok"}
+    with Sandbox(deadline=0.3, batch=40) as sandbox:
+        rows = sandbox.evaluate([Script("slow", spin)], [{"n": n} for n in range(120)])
+        assert {row["slow"].status for row in rows} == {"ok"}
+        assert sandbox._javascript.starts <= 2  # the first of three batches was too slow
