@@ -18,8 +18,9 @@ setup: $(STAMP)  ## make .venv with everything, .venv/bin/kolibri in it
 $(STAMP): pyproject.toml .hatch/build_bundles.py $(wildcard kolibri_sdk/*/frontend/*.*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1); Kolibri needs 3.11 or newer: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "Setting up $(VENV) with everything; this takes about a minute"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 demo: $(STAMP)  ## one round of everything, on mails of our own
@@ -39,7 +40,7 @@ format: $(STAMP)  ## put the code into its format
 	$(BIN)/ruff check --fix-only $(SOURCES)
 
 bench: $(STAMP)  ## measure the speed, against other libraries on the same server
-	$(BIN)/pytest tests/benchmarks -m benchmark -s
+	$(BIN)/python -m tests.benchmarks
 
 soak: $(STAMP)  ## the tests that take minutes
 	$(BIN)/pytest -m soak

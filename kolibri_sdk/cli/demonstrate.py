@@ -10,7 +10,7 @@ import typer
 
 from kolibri_sdk.cli.application import FAILED, app
 from kolibri_sdk.cli.options import Json
-from kolibri_sdk.cli.printing import complain, print_json, print_table, say
+from kolibri_sdk.cli.printing import complain, print_json, print_table, say, this_command
 from kolibri_sdk.demo import DemoResult, run_demo
 
 __all__: list[str] = []
@@ -67,8 +67,9 @@ def _tell(result: DemoResult, *, kept: bool) -> None:
     say(f"Executed notebook  {result.notebook}")
     say(f"Answers (Maildir)  {result.answers}")
     say("")
+    command = this_command()
     say("Try next:")
-    say(f"  kolibri status -C {result.folder}")
-    say(f"  kolibri outbox list -C {result.folder}")
+    say(f"  {command} status -C {result.folder}")
+    say(f"  {command} outbox list -C {result.folder}")
     say(f"  drop a mail into {result.folder}/mail/support/new, and")
-    say(f"  kolibri poll --passes 1 -C {result.folder}")
+    say(f"  {command} poll --passes 1 -C {result.folder}")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["complain", "plain", "print_json", "print_table", "say"]
+__all__ = ["complain", "plain", "print_json", "print_table", "say", "this_command"]
 
 _KEPT = {"\n", "\t"}
 _HIDDEN = {"Cc", "Cf", "Cs"}
@@ -54,3 +57,9 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]
     for row in rows:
         table.add_row(*(Text(plain("" if cell is None else str(cell))) for cell in row))
     Console().print(table)
+
+
+def this_command() -> str:
+    """How the reader has to call this command: by its path where the shell would not find it."""
+    called = Path(sys.argv[0])
+    return "kolibri" if called.name != "kolibri" or shutil.which("kolibri") else str(called)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kolibri_sdk import __version__
 from kolibri_sdk.cli.application import WRONG_USAGE, app
 from kolibri_sdk.cli.options import Database, Json, ProjectFolder, RulesFolder, open_project
-from kolibri_sdk.cli.printing import complain, print_json, say
+from kolibri_sdk.cli.printing import complain, print_json, say, this_command
 from kolibri_sdk.errors import Problem
 from kolibri_sdk.rulebook import find_project
 from kolibri_sdk.shipped import start_project
@@ -27,11 +27,11 @@ def init(
     """Make a project: kolibri.toml, and rules/ with two mailboxes to try and to change."""
     for path in start_project(folder):
         say(f"made  {path}")
-    go = "" if folder == Path() else f" -C {folder}"
+    command, go = this_command(), "" if folder == Path() else f" -C {folder}"
     say("")
     say("Describe your mailboxes in rules/mailboxes/, then:")
-    say(f"  kolibri check{go}              finds mistakes, and runs the rules' examples")
-    say(f"  kolibri poll --passes 1{go}    fetches mail once")
+    say(f"  {command} check{go}              finds mistakes, and runs the rules' examples")
+    say(f"  {command} poll --passes 1{go}    fetches mail once")
 
 
 @app.command()
@@ -86,4 +86,4 @@ def upgrade_database(
 @app.command()
 def version() -> None:
     """Say which version this is."""
-    say(f"kolibri {__version__}")
+    say(f"kolibri {metadata.version('kolibri-sdk')}")

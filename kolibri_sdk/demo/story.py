@@ -19,6 +19,11 @@ from kolibri_sdk.shipped import shipped, start_project
 
 __all__ = ["DemoResult", "run_demo"]
 
+_NOBODY_WROTE = {
+    "auto_reply": "an automatic reply",
+    "bounce": "a report of mail that could not be delivered",
+    "list": "mail to many",
+}
 _EXPECTED_UNPARSED = 1  #: one of the mails is nested too deep, to show what becomes of such mail
 _PEOPLE = (
     ("anna", "anna.kuehn@stadtwerke.example", "Anna Kühn", "de", ("customers",)),
@@ -156,7 +161,19 @@ def _what_was_done(k: Kolibri) -> tuple[Counter[str], list[str], list[str]]:
     for done in runs["counts"]:
         counts.update({name: done[name] for name in COUNTS if name in done})
         refused += done.get("refused", [])
+    refused += _left_alone(k)
     return counts, refused, [error for errors in runs["errors"] for error in errors]
+
+
+def _left_alone(k: Kolibri) -> Iterator[str]:
+    """The mails that got neither a record nor an answer, because no person wrote them."""
+    frame = k.messages.frame(direction="in", state="done")
+    for row in frame[frame["entity"].isna()].to_dict(orient="records"):
+        if row["kind"] in _NOBODY_WROTE:
+            yield (
+                f"Message {row['id']} made no record and got no answer: "
+                f"it is {_NOBODY_WROTE[row['kind']]} ({row['subject']})"
+            )
 
 
 def _surprises(

@@ -20,6 +20,7 @@ _INK = "#757d86"  # 4.2 : 1 on white, 4.6 : 1 on a dark page
 _ALARM = "#c4513d"
 _MOST_BARS = 40
 _MOST_TICKS = 7
+_FEWEST_PLACES = 6  # or the bars of a short run would be blocks
 _INCHES = (7.6, 2.7)
 _DOTS_PER_INCH = 144
 
@@ -69,7 +70,7 @@ def _label(axes: Axes, groups: Sequence[Sequence[PassReport]], step: int) -> Non
     every = max(1, ceil(len(groups) / _MOST_TICKS))
     places = range(0, len(groups), every)
     axes.set_xticks(list(places), [f"{groups[p][0].started_at:%H:%M:%S}" for p in places])
-    axes.set_xlim(-0.6, max(len(groups), 3) - 0.4)
+    axes.set_xlim(-0.6, max(len(groups), _FEWEST_PLACES) - 0.4)
     axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     each = "pass" if step == 1 else f"{step} passes"

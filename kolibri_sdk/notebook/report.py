@@ -14,6 +14,7 @@ from kolibri_sdk.pipeline import COUNTS, PassReport
 __all__ = ["Note", "RunReport"]
 
 _ALWAYS_SHOWN = ("fetched", "stored", "referenced", "matched", "records", "sent")
+_IN_SHORT = ("fetched", "stored", "unparsed", "referenced", "records", "sent", "failed")
 _MOST_ROWS = 60
 _MOST_NOTES = 100
 _MOST_REASONS = 20
@@ -74,7 +75,7 @@ class RunReport:
         """The run in one sentence."""
         if not self.passes:
             return "No pass was made."
-        told = ", ".join(f"{self.total(name):,} {name}" for name in self._columns())
+        told = ", ".join(f"{self.total(name):,} {name}" for name in self._columns(_IN_SHORT))
         first, last = self.passes[0], self.passes[-1]
         end = last.finished_at or last.started_at
         return (
@@ -107,9 +108,9 @@ class RunReport:
                 + "\nEverything else was done"
             )
 
-    def _columns(self) -> list[str]:
-        """What is worth a column: the usual counts, and whatever else was not always zero."""
-        return [name for name in COUNTS if name in _ALWAYS_SHOWN or self.total(name)]
+    def _columns(self, among: Iterable[str] = COUNTS) -> list[str]:
+        """What is worth showing: the usual counts, and whatever else was not always zero."""
+        return [name for name in among if name in _ALWAYS_SHOWN or self.total(name)]
 
     def _by_pass(self) -> tuple[list[list[str]], int]:
         """The rows of the table, and how many passes are left out because nothing happened."""

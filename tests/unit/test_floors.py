@@ -24,7 +24,8 @@ FLOORS = (
     ("decide", "actions", "shipped"),
     ("pipeline", "lab"),
     ("client",),
-    ("designer", "cli", "demo", "notebook", "notebook_parameters", "testing"),
+    ("designer", "demo", "notebook", "testing"),
+    ("cli",),
 )
 #: Neighbours that know each other all the same, and why; a list to shorten.
 EXCEPTIONS = {
@@ -35,7 +36,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 #: Who may know a library, beyond the standard library and the small ones; everybody else has to
 #: go through these rooms.
 KEEPERS = {
-    "pandas": {"frames", "client", "lab", "designer", "notebook", "notebook_parameters"},
+    "pandas": {"frames", "client", "lab", "designer"},
     "py_mini_racer": {"sandbox"},
     "jinja2": {"sandbox"},
     "imapclient": {"mailboxes"},
