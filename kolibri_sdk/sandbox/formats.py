@@ -51,7 +51,7 @@ class Formats:
     def datetime(self, value: str, style: str = "medium") -> str:
         """An ISO time as date and time, in the offset that it carries."""
         moment = _moment(value)
-        return format_datetime(moment.replace(tzinfo=None), style, locale=self._locale)
+        return format_datetime(moment, style, tzinfo=moment.tzinfo, locale=self._locale)
 
     def number(self, value: Any, decimals: int | None = None) -> str:
         """A number with the language's separators; ``decimals`` fixes the places."""

@@ -24,6 +24,11 @@ from kolibri_sdk.sandbox.formats import Formats
 __all__ = ["Templates"]
 
 _MOST_TEXT = 5_000_000  # characters
+_WARM_UP = {
+    "formats": "{{ 1|number }}{{ '2026-05-01T10:00:00Z'|datetime('full') }}",
+    "filters": "{{ 'x'|wordwrap(1)|striptags|pprint }}{{ lipsum(1) }}{{ 'x'.encode('idna') }}",
+    "faulty": "{{ nothing.there }}",
+}
 
 
 class Record(dict[str, Any]):
@@ -94,9 +99,9 @@ class Templates:
         # Jinja and the standard library load parts on first use, which needs open files
         self.answer("check", json.dumps({"warm-up": "{{ x|default('x') }}", "faulty": "{{"}))
         for language in languages:
-            source = "{{ 1|number }}{{ '2026-05-01T10:00:00Z'|datetime }}{{ x.y }}"
-            job = {"sources": {"w": source}, "name": "w", "context": {}, "html": True}
-            self.answer("render", json.dumps({**job, "language": language}))
+            for name in _WARM_UP:
+                job = {"sources": _WARM_UP, "name": name, "context": {}, "html": True}
+                self.answer("render", json.dumps({**job, "language": language}))
 
     def answer(self, operation: str, payload: str) -> str:
         """Take and give JSON."""

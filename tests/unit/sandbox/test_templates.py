@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from jinja2.filters import FILTERS
+from jinja2.tests import TESTS
 
 from kolibri_sdk.sandbox import Rendered, RenderJob, Sandbox
 
@@ -75,6 +77,30 @@ def test_dates_and_numbers_are_written_as_the_language_does(
         "{{ record.cost|number }}|{{ record.cost|number(2) }}"
     )
     assert render(sandbox, source, language=language).text == text
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("2026-05-01T10:00:00+02:00", "1. Mai 2026, 10:00:00 +0200"),
+        ("2026-05-01T10:00:00Z", "1. Mai 2026, 10:00:00 UTC"),
+        ("2026-05-01T10:00:00", "1. Mai 2026, 10:00:00 UTC"),
+    ],
+)
+def test_a_time_keeps_its_offset(sandbox: Sandbox, given: str, text: str) -> None:
+    source = f"{{{{ '{given}'|datetime('long') }}}}"
+    assert render(sandbox, source, language="de").text == text
+
+
+def test_nothing_of_jinja_needs_a_file_that_can_no_longer_be_opened() -> None:
+    expressions = [f"'x y'|{name}" for name in FILTERS]
+    expressions += [f"'x' is {name}" for name in TESTS]
+    expressions += ["'x y'|wordwrap(1)", "lipsum(1)", "'{:d}'.format(1)", "'x'.encode('idna')"]
+    sources = {source: f"{{{{ {source} }}}}" for source in expressions}
+    with Sandbox() as fresh:
+        for rendered in fresh.render([RenderJob(sources, name, {}) for name in sources]):
+            assert rendered.status in ("ok", "error")
+            assert "OSError" not in rendered.error
 
 
 @pytest.mark.parametrize(
