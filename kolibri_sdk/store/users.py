@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.model.user import User
 from kolibri_sdk.store.dialect import query_in_chunks, upsert
 from kolibri_sdk.store.schema import user
@@ -15,7 +16,19 @@ __all__ = ["find", "group", "put", "select"]
 
 
 def put(tx: sa.Connection, person: User) -> None:
-    """Enter a user, or replace the one with this id."""
+    """Enter a user, or replace the one with this id.
+
+    Raises
+    ------
+    ConfigurationError
+        When the address is another user's.
+    """
+    other = find(tx, [person.address]).get(person.address)
+    if other is not None and other.id != person.id:
+        raise ConfigurationError(
+            f"{person.address} is the address of the user {other.id!r} already",
+            "Give each user an address of their own",
+        )
     values = {
         "address": person.address,
         "name": person.name,
@@ -31,15 +44,16 @@ def put(tx: sa.Connection, person: User) -> None:
 
 def find(tx: sa.Connection, names: Iterable[str]) -> dict[str, User]:
     """The users with these ids or addresses (whatever their case): name asked for → user."""
-    wanted = {name.lower(): name for name in names}
+    wanted: dict[str, list[str]] = {}
+    for name in names:
+        wanted.setdefault(name.lower(), []).append(name)
     found: dict[str, User] = {}
     low_id, low_address = sa.func.lower(user.c.id), sa.func.lower(user.c.address)
     for chunk in query_in_chunks(wanted):
         rows = tx.execute(sa.select(user).where(low_id.in_(chunk) | low_address.in_(chunk)))
         for person in map(_user, rows):
             for low in (person.id.lower(), person.address.lower()):
-                if low in wanted:
-                    found[wanted[low]] = person
+                found.update(dict.fromkeys(wanted.get(low, ()), person))
     return found
 
 
