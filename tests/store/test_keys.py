@@ -1,0 +1,61 @@
+"""The secrets of message references: one signs, all verify."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from kolibri_sdk.errors import StoreError
+from kolibri_sdk.store import Store, keys
+
+
+def test_the_first_key_is_made_when_it_is_needed(store: Store) -> None:
+    with store.write() as tx:
+        assert keys.everything(tx) == {}
+        number, secret = keys.current(tx)
+        assert (number, len(secret)) == (1, 32)
+        assert keys.current(tx) == (number, secret)
+        assert keys.everything(tx) == {1: secret}
+
+
+def test_a_retired_key_still_verifies(store: Store) -> None:
+    with store.write() as tx:
+        _, old = keys.current(tx)
+        assert keys.rotate(tx) == 2
+        number, new = keys.current(tx)
+        assert number == 2
+        assert new != old
+        assert keys.everything(tx) == {1: old, 2: new}
+
+
+def test_the_token_has_room_for_255_keys(store: Store) -> None:
+    with store.write() as tx:
+        for _ in range(keys.MOST_KEYS):
+            keys.rotate(tx)
+        with pytest.raises(StoreError, match="All 255 reference keys are used up"):
+            keys.rotate(tx)
+
+
+def test_two_that_need_the_first_key_at_once(store: Store, second: Store) -> None:
+    def current(opened: Store) -> tuple[int, bytes]:
+        with opened.write() as tx:
+            return keys.current(tx)
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(current, [store, second])
+    assert one == other
+
+
+def test_two_in_open_transactions_agree_on_the_first_key(
+    on_postgresql: Store, second: Store
+) -> None:
+    def current() -> tuple[int, bytes]:
+        with second.write() as other:
+            return keys.current(other)
+
+    with ThreadPoolExecutor(1) as threads:
+        with on_postgresql.write() as tx:
+            mine = keys.current(tx)
+            waiting = threads.submit(current)
+        assert waiting.result(timeout=10) == mine
