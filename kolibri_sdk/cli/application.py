@@ -16,6 +16,7 @@ __all__ = ["FAILED", "WRONG_USAGE", "app"]
 FAILED = 1
 WRONG_USAGE = 2
 
+_ORDER = ("demo", "init", "check", "poll", "schedule", "status", "outbox", "upgrade", "version")
 _EXIT_CODES = (
     "Exit codes: 0 all is well; 1 something failed while it ran, or needs a person, and was said; "
     "2 a setting, a file or the command itself is wrong."
@@ -24,6 +25,11 @@ _EXIT_CODES = (
 
 class _Commands(TyperGroup):
     """Tells errors that Kolibri raises on purpose in plain words; a bug keeps its traceback."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which one comes to need them."""
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
     def invoke(self, ctx: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from kolibri_sdk.cli.options import Json
 from kolibri_sdk.cli.printing import complain, print_json, print_table, say, this_command
 from kolibri_sdk.demo import DemoResult, run_demo
 
-__all__: list[str] = []
+__all__ = ["demo"]
 
 _MEANINGS = {
     "fetched": "mails taken from the two mailboxes",
@@ -59,7 +60,8 @@ def _tell(result: DemoResult, *, kept: bool) -> None:
     for reason in result.refused:
         say(f"  {reason}")
     say("")
-    say(f"A second look at the mailboxes did nothing twice; all in {result.seconds:.1f} s.")
+    if not result.surprises:
+        say(f"A second look at the mailboxes did nothing twice; all in {result.seconds:.1f} s.")
     if not kept:
         return
     say("")
@@ -67,9 +69,9 @@ def _tell(result: DemoResult, *, kept: bool) -> None:
     say(f"Executed notebook  {result.notebook}")
     say(f"Answers (Maildir)  {result.answers}")
     say("")
-    command = this_command()
+    command, folder = this_command(), shlex.quote(str(result.folder))
     say("Try next:")
-    say(f"  {command} status -C {result.folder}")
-    say(f"  {command} outbox list -C {result.folder}")
+    say(f"  {command} status -C {folder}")
+    say(f"  {command} outbox list -C {folder}")
     say(f"  drop a mail into {result.folder}/mail/support/new, and")
-    say(f"  {command} poll --passes 1 -C {result.folder}")
+    say(f"  {command} poll --passes 1 -C {folder}")

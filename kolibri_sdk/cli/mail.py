@@ -12,7 +12,7 @@ from kolibri_sdk.cli.options import Database, Json, ProjectFolder, RulesFolder, 
 from kolibri_sdk.cli.printing import print_json, print_table
 from kolibri_sdk.model.outbox import OutboxState
 
-__all__: list[str] = []
+__all__ = ["list_outbox", "outbox"]
 
 outbox = typer.Typer(no_args_is_help=True, help="Mail to be sent, being sent, and sent.")
 app.add_typer(outbox, name="outbox")
@@ -39,7 +39,7 @@ def list_outbox(
         return
     print_table(
         f"Outbox: {len(frame):,} mails",
-        ("id", "state", "mailbox", "to", "record", "due (UTC)", "tries", "error"),
+        ("id", "state", "mailbox", "to", "record", "due (UTC)", "error"),
         [
             (
                 row["id"],
@@ -47,8 +47,7 @@ def list_outbox(
                 row["mailbox"],
                 ", ".join(row["recipients"]),
                 f"{row['entity']} {row['record_key']}" if isinstance(row["entity"], str) else "",
-                f"{row['due_at']:%Y-%m-%d %H:%M:%S}",
-                row["attempts"],
+                f"{row['due_at']:%m-%d %H:%M}",
                 row["error"],
             )
             for row in frame.to_dict(orient="records")

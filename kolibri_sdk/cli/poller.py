@@ -33,7 +33,7 @@ from kolibri_sdk.schedule import (
 )
 from kolibri_sdk.shipped import shipped
 
-__all__: list[str] = []
+__all__ = ["poll", "schedule", "status"]
 
 Chosen = Annotated[
     list[str] | None, typer.Option("--mailbox", "-M", help="Only this mailbox; may be repeated.")

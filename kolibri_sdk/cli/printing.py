@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,7 @@ from rich.text import Text
 __all__ = ["complain", "plain", "print_json", "print_table", "say", "this_command"]
 
 _KEPT = {"\n", "\t"}
+_WIDE = 1000
 _HIDDEN = {"Cc", "Cf", "Cs"}
 
 
@@ -50,13 +52,27 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table as wide as the terminal; nothing in it is taken as markup."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    """A table as wide as the terminal; nothing in it is taken as markup.
+
+    Empty names in ``head`` give a table without a head. Where there is no terminal, as in a pipe
+    or a log, nothing is broken into lines.
+    """
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=SIMPLE_HEAD,
+        show_header=any(head),
+    )
     for name in head:
         table.add_column(name)
     for row in rows:
         table.add_row(*(Text(plain("" if cell is None else str(cell))) for cell in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    console.print(table)
 
 
 def this_command() -> str:

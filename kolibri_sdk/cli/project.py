@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,7 @@ from kolibri_sdk.rulebook import find_project
 from kolibri_sdk.shipped import start_project
 from kolibri_sdk.store import Store, upgrade
 
-__all__: list[str] = []
+__all__ = ["check", "init", "upgrade_database", "version"]
 
 
 @app.command()
@@ -27,11 +28,11 @@ def init(
     """Make a project: kolibri.toml, and rules/ with two mailboxes to try and to change."""
     for path in start_project(folder):
         say(f"made  {path}")
-    command, go = this_command(), "" if folder == Path() else f" -C {folder}"
+    command, go = this_command(), "" if folder == Path() else f" -C {shlex.quote(str(folder))}"
     say("")
     say("Describe your mailboxes in rules/mailboxes/, then:")
-    say(f"  {command} check{go}              finds mistakes, and runs the rules' examples")
-    say(f"  {command} poll --passes 1{go}    fetches mail once")
+    say(f"  {command} check{go}")
+    say(f"  {command} poll --passes 1{go}")
 
 
 @app.command()

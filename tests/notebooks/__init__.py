@@ -1,0 +1,1 @@
+"""The committed notebooks, executed by papermill as schedulers do it."""
