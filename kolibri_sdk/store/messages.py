@@ -104,7 +104,11 @@ def claim_fetched(
         message.c.mailbox.in_(mailboxes),
         message.c.attempts > 0 if tried else message.c.attempts == 0,
     )
-    rows = tx.execute(query.order_by(message.c.attempts, message.c.id).limit(limit)).all()
+    rows = tx.execute(
+        query.order_by(message.c.attempts, message.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
     for chunk in query_in_chunks(row.id for row in rows):
         tx.execute(
             sa.update(message)
@@ -119,87 +123,101 @@ def save_parsed(
     parsed: Mapping[int, ParsedMail],
     state: MessageState = MessageState.PARSED,
 ) -> None:
-    """Fill in what the parser found, attachments included (S19)."""
-    if not parsed:
+    """Fill in what the parser found, attachments included (S19).
+
+    A mail that another poller has parsed meanwhile is left as it is.
+    """
+    mine = [(number, parsed[number]) for number in _still_fetched(tx, parsed)]
+    if not mine:
         return
-    update = sa.update(message).where(
-        message.c.id == sa.bindparam("b_id"), message.c.state == MessageState.FETCHED.value
-    )
     tx.execute(
-        update, [{"b_id": n, **_columns(mail), "state": state.value} for n, mail in parsed.items()]
+        sa.update(message).where(message.c.id == sa.bindparam("b_id")),
+        [{"b_id": number, **_columns(mail), "state": state.value} for number, mail in mine],
     )
-    rows = [row for number, mail in parsed.items() for row in _attachment_rows(tx, number, mail)]
+    rows = _attachment_rows(tx, mine)
     if rows:
         tx.execute(sa.insert(attachment), rows)
+
+
+def _still_fetched(tx: sa.Connection, numbers: Iterable[int]) -> list[int]:
+    found: list[int] = []
+    for chunk in query_in_chunks(numbers):
+        query = sa.select(message.c.id).where(
+            message.c.id.in_(chunk), message.c.state == MessageState.FETCHED.value
+        )
+        found.extend(tx.scalars(query.with_for_update()))
+    return found
 
 
 def save_unparsed(tx: sa.Connection, number: int, reason: str) -> None:
     """Keep the mail with its raw bytes, and the reason why it could not be parsed."""
     tx.execute(
         sa.update(message)
-        .where(message.c.id == number)
+        .where(message.c.id == number, message.c.state == MessageState.FETCHED.value)
         .values(state=MessageState.UNPARSED.value, error=reason)
     )
 
 
-def _clean(value: str) -> str:
-    # PostgreSQL's text holds no NUL.
-    return value.replace("\x00", "\ufffd") if "\x00" in value else value
-
-
 def _people(addresses: Iterable[Address]) -> list[dict[str, str]]:
-    return [{"address": _clean(a.address), "name": _clean(a.name)} for a in addresses]
+    return [{"address": a.address, "name": a.name} for a in addresses]
 
 
 def _columns(mail: ParsedMail) -> dict[str, Any]:
     sender = mail.sender
     return {
         "attempts": 0,
-        "message_id": _clean(mail.message_id) if mail.message_id else None,
-        "in_reply_to": [_clean(name) for name in mail.in_reply_to],
-        "reference_ids": [_clean(name) for name in mail.references],
-        "from_address": _clean(sender.address) if sender else None,
-        "from_name": _clean(sender.name) if sender else None,
+        "message_id": mail.message_id or None,
+        "in_reply_to": list(mail.in_reply_to),
+        "reference_ids": list(mail.references),
+        "from_address": sender.address if sender else None,
+        "from_name": sender.name if sender else None,
         "to_addresses": _people(mail.to),
         "cc_addresses": _people(mail.cc),
         "reply_to_addresses": _people(mail.reply_to),
-        "return_path": mail.return_path if mail.return_path is None else _clean(mail.return_path),
-        "subject": _clean(mail.subject),
+        "return_path": mail.return_path,
+        "subject": mail.subject,
         "sent_at": mail.sent_at,
-        "text": _clean(mail.text),
-        "reply_text": _clean(mail.reply_text),
-        "html": _clean(mail.html) if mail.html is not None else None,
-        "headers": [[_clean(name), _clean(value)] for name, value in mail.headers],
+        "text": mail.text,
+        "reply_text": mail.reply_text,
+        "html": mail.html,
+        "headers": [list(header) for header in mail.headers],
         "kind": mail.kind.value,
         "bounces": [
             {
-                "address": _clean(report.address),
+                "address": report.address,
                 "status": report.status,
                 "action": report.action,
-                "diagnostic": _clean(report.diagnostic),
+                "diagnostic": report.diagnostic,
                 "original_message_id": report.original_message_id,
                 "permanent": report.permanent,
             }
             for report in mail.bounces
         ],
-        "defects": [_clean(defect) for defect in mail.defects],
+        "defects": list(mail.defects),
     }
 
 
-def _attachment_rows(tx: sa.Connection, number: int, mail: ParsedMail) -> list[dict[str, Any]]:
-    names = blobs.put(tx, [part.content for part in mail.attachments])
+def _attachment_rows(
+    tx: sa.Connection, mails: Iterable[tuple[int, ParsedMail]]
+) -> list[dict[str, Any]]:
+    parts = [
+        (number, position, part)
+        for number, mail in mails
+        for position, part in enumerate(mail.attachments)
+    ]
+    names = blobs.put(tx, [part.content for _, _, part in parts])
     return [
         {
             "message": number,
             "position": position,
-            "filename": _clean(part.filename),
-            "content_type": _clean(part.content_type),
-            "content_id": _clean(part.content_id) if part.content_id else None,
+            "filename": part.filename,
+            "content_type": part.content_type,
+            "content_id": part.content_id or None,
             "inline": part.inline,
             "size": part.size,
             "blob": name,
         }
-        for position, (part, name) in enumerate(zip(mail.attachments, names, strict=True))
+        for (number, position, part), name in zip(parts, names, strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 __all__ = [
     "BigId",
     "Json",
+    "Text",
     "UtcDateTime",
     "activity",
     "attachment",
@@ -28,8 +30,12 @@ __all__ = [
     "ruleset",
     "run",
     "sequence",
+    "storable",
     "user",
 ]
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -58,7 +64,62 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+def storable(text: str) -> str:
+    """The text with U+FFFD for what a database cannot hold: NUL and lone surrogates.
+
+    Examples
+    --------
+    >>> storable(chr(0) + "a") == chr(0xFFFD) + "a"
+    True
+    """
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+class Text(sa.types.TypeDecorator[str]):
+    """Text from anywhere, such as a mail or a rule's JavaScript."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(
+        self,
+        value: str | None,
+        dialect: sa.Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
+    ) -> str | None:
+        """Leave out what cannot be stored."""
+        return value if value is None else storable(value)
+
+
+class Json(sa.types.TypeDecorator[Any]):
+    """Plain data; JSONB on PostgreSQL."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """The dialect's own type."""
+        kind = postgresql.JSONB() if dialect.name == "postgresql" else sa.JSON()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(
+        self,
+        value: Any,
+        dialect: sa.Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
+    ) -> Any:
+        """Leave out what cannot be stored, however deep it sits."""
+        return _storable_deep(value)
+
+
+def _storable_deep(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(str(key)): _storable_deep(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable_deep(item) for item in value]
+    return value
+
+
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 metadata = sa.MetaData()
 
@@ -73,38 +134,38 @@ message = sa.Table(
     "kolibri_message",
     metadata,
     _column("id", BigId, primary_key=True, autoincrement=False),
-    _column("direction", sa.Text),
-    _column("mailbox", sa.Text),
-    _column("state", sa.Text),
+    _column("direction", Text),
+    _column("mailbox", Text),
+    _column("state", Text),
     _column("attempts", sa.Integer, server_default="0"),
     _column("received_at", UtcDateTime, nullable=True),
     _column("sent_at", UtcDateTime, nullable=True),
     _column("stored_at", UtcDateTime),
-    _column("message_id", sa.Text, nullable=True),
+    _column("message_id", Text, nullable=True),
     _column("in_reply_to", Json, nullable=True),
     _column("reference_ids", Json, nullable=True),
-    _column("from_address", sa.Text, nullable=True),
-    _column("from_name", sa.Text, nullable=True),
+    _column("from_address", Text, nullable=True),
+    _column("from_name", Text, nullable=True),
     _column("to_addresses", Json, nullable=True),
     _column("cc_addresses", Json, nullable=True),
     _column("reply_to_addresses", Json, nullable=True),
-    _column("return_path", sa.Text, nullable=True),
-    _column("subject", sa.Text, nullable=True),
-    _column("text", sa.Text, nullable=True),
-    _column("reply_text", sa.Text, nullable=True),
-    _column("html", sa.Text, nullable=True),
+    _column("return_path", Text, nullable=True),
+    _column("subject", Text, nullable=True),
+    _column("text", Text, nullable=True),
+    _column("reply_text", Text, nullable=True),
+    _column("html", Text, nullable=True),
     _column("headers", Json, nullable=True),
-    _column("kind", sa.Text, server_default="ordinary"),
+    _column("kind", Text, server_default="ordinary"),
     _column("size", sa.BigInteger),
-    _column("blob", sa.Text, nullable=True),
-    _column("entity", sa.Text, nullable=True),
-    _column("record_key", sa.Text, nullable=True),
-    _column("grade", sa.Text, nullable=True),
+    _column("blob", Text, nullable=True),
+    _column("entity", Text, nullable=True),
+    _column("record_key", Text, nullable=True),
+    _column("grade", Text, nullable=True),
     _column("suggestions", Json, nullable=True),
-    _column("ruleset", sa.Text, nullable=True),
+    _column("ruleset", Text, nullable=True),
     _column("bounces", Json, nullable=True),
     _column("defects", Json, nullable=True),
-    _column("error", sa.Text, server_default=""),
+    _column("error", Text, server_default=""),
     sa.Index("kolibri_message_by_state", "state", "mailbox", "id"),
     sa.Index("kolibri_message_by_message_id", "message_id"),
     sa.Index("kolibri_message_by_record", "entity", "record_key"),
@@ -116,21 +177,21 @@ attachment = sa.Table(
     metadata,
     _column("message", BigId, primary_key=True),
     _column("position", sa.Integer, primary_key=True),
-    _column("filename", sa.Text),
-    _column("content_type", sa.Text),
-    _column("content_id", sa.Text, nullable=True),
+    _column("filename", Text),
+    _column("content_type", Text),
+    _column("content_id", Text, nullable=True),
     _column("inline", sa.Boolean),
     _column("size", sa.BigInteger),
-    _column("blob", sa.Text),
+    _column("blob", Text),
 )
 
 #: Bytes by SHA-256, stored once.
 blob = sa.Table(
     "kolibri_blob",
     metadata,
-    _column("sha256", sa.Text, primary_key=True),
+    _column("sha256", Text, primary_key=True),
     _column("size", sa.BigInteger),
-    _column("codec", sa.Text),
+    _column("codec", Text),
     _column("data", sa.LargeBinary),
 )
 
@@ -138,16 +199,16 @@ blob = sa.Table(
 ledger = sa.Table(
     "kolibri_ledger",
     metadata,
-    _column("mailbox", sa.Text, primary_key=True),
-    _column("folder", sa.Text, primary_key=True),
+    _column("mailbox", Text, primary_key=True),
+    _column("folder", Text, primary_key=True),
     _column("uidvalidity", sa.BigInteger, primary_key=True),
-    _column("uid", sa.Text, primary_key=True),
-    _column("state", sa.Text),  # listed | stored | duplicate | passed_over | failing | …
-    _column("content", sa.Text, nullable=True),
+    _column("uid", Text, primary_key=True),
+    _column("state", Text),  # listed | stored | duplicate | passed_over | failing | …
+    _column("content", Text, nullable=True),
     _column("message", BigId, nullable=True),
     _column("server_done", sa.Boolean, server_default=sa.false()),
     _column("attempts", sa.Integer, server_default="0"),
-    _column("error", sa.Text, server_default=""),
+    _column("error", Text, server_default=""),
     _column("seen_at", UtcDateTime),
     sa.Index("kolibri_ledger_by_content", "mailbox", "content"),
     sa.Index(
@@ -163,16 +224,16 @@ ledger = sa.Table(
 mailbox_state = sa.Table(
     "kolibri_mailbox_state",
     metadata,
-    _column("mailbox", sa.Text, primary_key=True),
-    _column("folder", sa.Text, primary_key=True),
+    _column("mailbox", Text, primary_key=True),
+    _column("folder", Text, primary_key=True),
     _column("uidvalidity", sa.BigInteger, nullable=True),
     _column("high_water", sa.BigInteger, nullable=True),
     _column("last_run", UtcDateTime, nullable=True),
     _column("last_success", UtcDateTime, nullable=True),
-    _column("last_error", sa.Text, server_default=""),
+    _column("last_error", Text, server_default=""),
     _column("failures", sa.Integer, server_default="0"),
     _column("retry_at", UtcDateTime, nullable=True),
-    _column("lease_owner", sa.Text, nullable=True),
+    _column("lease_owner", Text, nullable=True),
     _column("lease_until", UtcDateTime, nullable=True),
 )
 
@@ -181,17 +242,17 @@ event = sa.Table(
     "kolibri_event",
     metadata,
     _column("id", BigId, primary_key=True, autoincrement=True),
-    _column("entity", sa.Text),
-    _column("record_key", sa.Text),
-    _column("kind", sa.Text),
+    _column("entity", Text),
+    _column("record_key", Text),
+    _column("kind", Text),
     _column("before", Json, nullable=True),
     _column("after", Json, nullable=True),
     _column("at", UtcDateTime),
-    _column("cause", sa.Text, nullable=True),
-    _column("state", sa.Text, server_default="new"),  # new | done | failed
-    _column("ruleset", sa.Text, nullable=True),
+    _column("cause", Text, nullable=True),
+    _column("state", Text, server_default="new"),  # new | done | failed
+    _column("ruleset", Text, nullable=True),
     _column("attempts", sa.Integer, server_default="0"),
-    _column("error", sa.Text, server_default=""),
+    _column("error", Text, server_default=""),
     sa.Index("kolibri_event_by_state", "state", "id"),
 )
 
@@ -201,13 +262,13 @@ decision = sa.Table(
     "kolibri_decision",
     metadata,
     _column("id", BigId, primary_key=True, autoincrement=False),
-    _column("rule", sa.Text),
-    _column("digest", sa.Text),
+    _column("rule", Text),
+    _column("digest", Text),
     _column("message", BigId, nullable=True),
     _column("event", BigId, nullable=True),
-    _column("verdict", sa.Text),
+    _column("verdict", Text),
     _column("shadow", sa.Boolean),
-    _column("reason", sa.Text),
+    _column("reason", Text),
     _column("line", sa.Integer, nullable=True),
     _column("column", sa.Integer, nullable=True),
     _column("micros", sa.Float),
@@ -222,7 +283,7 @@ decision = sa.Table(
 ruleset = sa.Table(
     "kolibri_ruleset",
     metadata,
-    _column("digest", sa.Text, primary_key=True),
+    _column("digest", Text, primary_key=True),
     _column("rules", Json),
 )
 
@@ -230,8 +291,8 @@ ruleset = sa.Table(
 rule_version = sa.Table(
     "kolibri_rule_version",
     metadata,
-    _column("digest", sa.Text, primary_key=True),
-    _column("rule", sa.Text),
+    _column("digest", Text, primary_key=True),
+    _column("rule", Text),
     _column("document", Json),
     _column("first_seen", UtcDateTime),
 )
@@ -242,24 +303,24 @@ outbox = sa.Table(
     metadata,
     _column("id", BigId, primary_key=True, autoincrement=False),
     _column("message", BigId),
-    _column("mailbox", sa.Text),
-    _column("state", sa.Text),
-    _column("cause", sa.Text, unique=True),
-    _column("message_id", sa.Text, unique=True),
-    _column("sender", sa.Text),
+    _column("mailbox", Text),
+    _column("state", Text),
+    _column("cause", Text, unique=True),
+    _column("message_id", Text, unique=True),
+    _column("sender", Text),
     _column("recipients", Json),
     _column("results", Json),
     _column("request", Json),
-    _column("entity", sa.Text, nullable=True),
-    _column("record_key", sa.Text, nullable=True),
+    _column("entity", Text, nullable=True),
+    _column("record_key", Text, nullable=True),
     _column("attempts", sa.Integer, server_default="0"),
     _column("due_at", UtcDateTime),
-    _column("claimed_by", sa.Text, nullable=True),
+    _column("claimed_by", Text, nullable=True),
     _column("claimed_at", UtcDateTime, nullable=True),
     _column("created_at", UtcDateTime),
     _column("sent_at", UtcDateTime, nullable=True),
-    _column("blob", sa.Text, nullable=True),
-    _column("error", sa.Text, server_default=""),
+    _column("blob", Text, nullable=True),
+    _column("error", Text, server_default=""),
     sa.Index("kolibri_outbox_by_state", "state", "due_at"),
     sa.Index("kolibri_outbox_by_message", "message"),
 )
@@ -269,14 +330,14 @@ activity = sa.Table(
     "kolibri_activity",
     metadata,
     _column("id", BigId, primary_key=True, autoincrement=False),
-    _column("entity", sa.Text),
-    _column("record_key", sa.Text),
-    _column("kind", sa.Text),
+    _column("entity", Text),
+    _column("record_key", Text),
+    _column("kind", Text),
     _column("message", BigId, nullable=True),
-    _column("author", sa.Text),
+    _column("author", Text),
     _column("at", UtcDateTime),
-    _column("text", sa.Text),
-    _column("cause", sa.Text),
+    _column("text", Text),
+    _column("cause", Text),
     sa.Index("kolibri_activity_by_record", "entity", "record_key", "id"),
 )
 
@@ -284,10 +345,10 @@ activity = sa.Table(
 user = sa.Table(
     "kolibri_user",
     metadata,
-    _column("id", sa.Text, primary_key=True),
-    _column("address", sa.Text, unique=True),
-    _column("name", sa.Text, server_default=""),
-    _column("language", sa.Text, nullable=True),
+    _column("id", Text, primary_key=True),
+    _column("address", Text, unique=True),
+    _column("name", Text, server_default=""),
+    _column("language", Text, nullable=True),
     _column("groups", Json),
 )
 
@@ -316,7 +377,7 @@ reference_key = sa.Table(
 sequence = sa.Table(
     "kolibri_sequence",
     metadata,
-    _column("name", sa.Text, primary_key=True),
+    _column("name", Text, primary_key=True),
     _column("next", sa.BigInteger),
 )
 
@@ -325,5 +386,5 @@ provenance = sa.Table(
     "kolibri_provenance",
     metadata,
     _column("id", sa.Integer, primary_key=True, autoincrement=False),
-    _column("cause", sa.Text),
+    _column("cause", Text),
 )
