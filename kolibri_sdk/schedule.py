@@ -174,17 +174,22 @@ def _execute(
 ) -> None:
     # papermill is heavy, and this module is imported wherever a pass is run.
     import papermill  # noqa: PLC0415
+    from jupyter_core.utils import ensure_event_loop  # noqa: PLC0415
 
-    papermill.execute_notebook(
-        str(notebook),
-        str(report),
-        parameters=dict(parameters),
-        cwd=str(folder),
-        progress_bar=False,
-        stdout_file=progress,
-        stderr_file=sys.stderr,
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
-    )
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(report),
+            parameters=dict(parameters),
+            cwd=str(folder),
+            progress_bar=False,
+            stdout_file=progress,
+            stderr_file=sys.stderr,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )
+    finally:
+        # Jupyter makes an event loop for this thread and leaves it open, run after run.
+        ensure_event_loop().close()
 
 
 def _wait(job: Future[None], stop: Stop) -> BaseException | None:

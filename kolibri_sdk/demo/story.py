@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from kolibri_sdk import clock
 from kolibri_sdk.client import Kolibri, connect
 from kolibri_sdk.demo.letters import MAILS, deliver, read_answer, replies_to
+from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.pipeline import COUNTS, PassReport
 from kolibri_sdk.schedule import Outcome, RunResult, report_path, run_notebook
 from kolibri_sdk.shipped import shipped, start_project
@@ -83,29 +84,21 @@ def run_demo(folder: Path | None, *, keep: bool, progress: TextIO) -> DemoResult
     Raises
     ------
     ConfigurationError
-        When the folder holds a project already; nothing is touched then.
+        When the folder holds something already; nothing is touched then.
     """
     elapsed = clock.stopwatch()
+    if folder is not None and folder.exists() and any(folder.iterdir()):
+        raise ConfigurationError(f"{folder} is not empty", "Choose a new folder for the demo")
     place = folder.absolute() if folder else Path(tempfile.mkdtemp(prefix="kolibri-demo-"))
-    made = start_project(place)
     try:
+        start_project(place)
         return _play(place, elapsed, progress)
     finally:
         if not keep:
-            _remove(place, made, whole=folder is None)
+            shutil.rmtree(place)
 
 
-def _remove(place: Path, made: Sequence[Path], *, whole: bool) -> None:
-    """Remove the temporary folder, or only what was made in a folder that somebody chose."""
-    paths = [place] if whole else [*made, *place.glob("kolibri.db*"), place / "reports"]
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _play(place: Path, elapsed: Any, progress: TextIO) -> DemoResult:
+def _play(place: Path, elapsed: Callable[[], float], progress: TextIO) -> DemoResult:
     def tell(what: str) -> None:
         print(what, file=progress, flush=True)
 

@@ -30,10 +30,10 @@ def outputs(report: Path, cell: str) -> str:
     notebook = nbformat.read(report, as_version=4)
     (found,) = (each for each in notebook.cells if each.id == cell)
     shown = []
-    for output in found.outputs:
+    for output in found.get("outputs", []):
         shown.append(output.get("text", ""))
         shown += output.get("data", {}).values()
-        shown.append("\n".join(output.get("traceback", [])))
+        shown += output.get("traceback", [])
     return "\n".join(map(str, shown))
 
 
@@ -109,12 +109,22 @@ def test_a_run_with_errors_fails_and_its_report_is_complete(project: Path) -> No
 def test_papermill_by_itself_exits_with_1_and_the_reason(project: Path) -> None:
     report = project / "report.ipynb"
     done = subprocess.run(
-        [sys.executable, "-m", "papermill", POLLER, report, "--no-progress-bar", "-p", "pass", "1"],
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            POLLER,
+            report,
+            "--no-progress-bar",
+            "-p",
+            "passs",
+            "1",
+        ],
         cwd=project,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert "pass: there is no such parameter; did you mean passes?" in done.stderr
+    assert "passs: there is no such parameter; did you mean passes?" in done.stderr
     assert report.is_file()

@@ -101,7 +101,8 @@ def test_the_demonstration_prints_one_object_whose_numbers_are_the_databases(
 
 
 def test_the_demonstration_can_leave_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("keep me")
-    done = kolibri("demo", "--discard", "--folder", tmp_path)
+    folder = tmp_path / "demo"
+    done = kolibri("demo", "--discard", "--folder", folder)
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert "22   stored" in done.stdout
+    assert not folder.exists()
