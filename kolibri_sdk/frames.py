@@ -158,5 +158,6 @@ def frame_of(
 
 def _series(values: list[Any], dtype: str) -> pd.Series[Any]:
     if dtype == _TIME:
-        return pd.to_datetime(pd.Series(values, dtype="object"), utc=True).astype(_TIME)
+        moments = pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
+        return moments.dt.as_unit("us")
     return pd.Series(values, dtype=dtype)

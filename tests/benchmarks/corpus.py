@@ -10,11 +10,42 @@ from email.policy import SMTP
 
 __all__ = ["mails"]
 
-_WORDS = (
-    "printer network access password account laptop screen update error meeting room request "
-    "Drucker Netzwerk Zugang Passwort Konto Bildschirm Fehler Besprechung Anfrage größer über "
-    "invoice contract delivery Rechnung Vertrag Lieferung please bitte today heute urgent"
-).split()
+_WORDS = [
+    "printer",
+    "network",
+    "access",
+    "password",
+    "account",
+    "laptop",
+    "screen",
+    "update",
+    "error",
+    "meeting",
+    "room",
+    "request",
+    "invoice",
+    "Drucker",
+    "Netzwerk",
+    "Zugang",
+    "Passwort",
+    "Konto",
+    "Bildschirm",
+    "Fehler",
+    "Besprechung",
+    "Anfrage",
+    "größer",
+    "über",
+    "contract",
+    "delivery",
+    "Rechnung",
+    "Vertrag",
+    "Lieferung",
+    "please",
+    "bitte",
+    "today",
+    "heute",
+    "urgent",
+]
 
 
 def mails(count: int, seed: int = 7) -> Iterator[bytes]:

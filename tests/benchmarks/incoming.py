@@ -93,9 +93,10 @@ def _write_project(root: Path, dovecot: Dovecot, user: str) -> None:
         }
     }
     for number in range(_RULES):
+        subject, text = f"/\\bword{number}\\b/i.test(message.subject)", f'"w{number}x"'
         documents[f"inbound/support/rule-{number}.yaml"] = {
             "order": number,
-            "when": f'/\\bword{number}\\b/i.test(message.subject) || message.text.includes("w{number}x")',
+            "when": f"{subject} || message.text.includes({text})",
             "then": [],
         }
     for name, document in documents.items():
