@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from kolibri_sdk import clock
 from kolibri_sdk.errors import ActionError, ConfigurationError, NotFound
 from kolibri_sdk.model.entity import Entity, FieldType, RecordKey
-from kolibri_sdk.store.schema import BigId, Json, UtcDateTime
+from kolibri_sdk.store.schema import BigId, Json, UtcDateTime, storable, storable_json
 
 __all__ = ["Tables", "as_plain"]
 
@@ -26,10 +29,29 @@ _TYPES: dict[FieldType, Any] = {
     FieldType.USER: sa.Text,
     FieldType.JSON: Json,
 }
+_INTEGER_BITS = 63  #: what SQLite and PostgreSQL hold beside the sign
+
+
+def _moment(text: str) -> datetime:
+    return clock.utc(datetime.fromisoformat(text))
+
+
+#: How text is read that is meant for a column of this type.
+_READ: dict[type[Any], Callable[[str], Any]] = {
+    UtcDateTime: _moment,
+    sa.DateTime: _moment,
+    sa.Date: date.fromisoformat,
+    sa.Time: time.fromisoformat,
+    sa.Uuid: UUID,
+}
 
 
 def as_plain(value: Any) -> Any:
     """A column's value as JSON knows it: times as ISO text, numbers as numbers, bytes left out."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return None
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return None
     if isinstance(value, datetime):
         return clock.utc(value).isoformat() if value.tzinfo else value.isoformat()
     if isinstance(value, date):
@@ -78,10 +100,8 @@ class Tables:
             return self._tables[name]
         if not sa.inspect(tx).has_table(entity.table):
             _described(entity).create(tx)
-        table = sa.Table(entity.table, sa.MetaData(), autoload_with=tx)
-        for field, kind in entity.fields.items():
-            if field in table.c and kind is FieldType.DATETIME:
-                table.c[field].type = UtcDateTime()
+        table = sa.Table(entity.table, sa.MetaData(), autoload_with=tx, resolve_fks=False)
+        _adapt_types(tx, entity, table)
         _require_columns(entity, table)
         self._tables[name] = table
         return table
@@ -106,13 +126,8 @@ class Tables:
             key = _next_key(tx, table, entity.key)
             if key is not None:
                 row |= {entity.key: key, entity.number: entity.numbered(key)}
-        try:
-            result = tx.execute(sa.insert(table).values(**row))
-        except sa.exc.DBAPIError as error:
-            raise ActionError(
-                f"The record of {name} was refused by the database ({error.orig})",
-                f"Compare the values with the columns of the table {entity.table}",
-            ) from error
+        with _fault_of_values(entity):
+            result = tx.execute(sa.insert(table).values(row))
         primary = result.inserted_primary_key
         value = row.get(entity.key, primary[0] if primary else None)
         key_text = RecordKey(entity=name, key=str(value))
@@ -130,7 +145,8 @@ class Tables:
         """
         entity, table = self.entity(record.entity), self.ensure(tx, record.entity)
         row = {field: _fitting(entity, table, field, value) for field, value in values.items()}
-        changed = tx.execute(sa.update(table).where(_is(table, entity, record)).values(**row))
+        with _fault_of_values(entity):
+            changed = tx.execute(sa.update(table).where(_is(table, entity, record)).values(row))
         if changed.rowcount == 0:
             raise NotFound(f"There is no record {record}", "It may have been deleted meanwhile")
         return self.get(tx, record)
@@ -144,12 +160,22 @@ class Tables:
             When there is no such record.
         """
         entity, table = self.entity(record.entity), self.ensure(tx, record.entity)
-        row = (
-            tx.execute(sa.select(table).where(_is(table, entity, record))).mappings().one_or_none()
-        )
-        if row is None:
+        query = sa.select(table).where(_is(table, entity, record)).limit(2)
+        try:
+            rows = tx.execute(query).mappings().all()
+        except (ValueError, TypeError) as error:
+            raise ActionError(
+                f"The record {record} cannot be read ({error})",
+                f"A column of the table {entity.table} holds what its type does not allow",
+            ) from error
+        if not rows:
             raise NotFound(f"There is no record {record}", "It may have been deleted")
-        return {name: as_plain(value) for name, value in row.items()}
+        if len(rows) > 1:
+            raise ActionError(
+                f"There are several rows of {entity.table} for the record {record}",
+                f"Let key in {entity.file or 'the entity'} name a column whose values are unique",
+            )
+        return {name: as_plain(value) for name, value in rows[0].items()}
 
     def find(self, tx: sa.Connection, record: RecordKey) -> dict[str, Any] | None:
         """The record's fields, or None when there is no such record or no such entity."""
@@ -192,16 +218,54 @@ def _described(entity: Entity) -> sa.Table:
     return sa.Table(entity.table, sa.MetaData(), *columns)
 
 
+def _adapt_types(tx: sa.Connection, entity: Entity, table: sa.Table) -> None:
+    for column in table.c:
+        if entity.fields.get(column.name) is FieldType.DATETIME:
+            column.type = UtcDateTime()
+        elif tx.dialect.name == "sqlite" and isinstance(column.type, sa.Numeric):
+            # SQLite calls any type NUMERIC that it does not know, such as UUID; nothing to convert.
+            column.type = sa.types.NullType()
+
+
+@contextmanager
+def _fault_of_values(entity: Entity) -> Iterator[None]:
+    """Tell a value that the database or its driver does not take as a fault of the rule.
+
+    Raises
+    ------
+    ActionError
+        For these; a database that is locked, full or gone stays what it is.
+    """
+    try:
+        yield
+    except sa.exc.OperationalError:
+        raise
+    except (sa.exc.StatementError, OverflowError) as error:
+        raise ActionError(
+            f"The record of {entity.name} was refused by the database "
+            f"({getattr(error, 'orig', error)})",
+            f"Compare the values with the columns of the table {entity.table}",
+        ) from error
+
+
 def _from_trigger(table: sa.Table, field: str, value: Any) -> Any:
     kind = table.c[field].type if field in table.c else None
     if isinstance(kind, sa.Boolean) and value is not None:
         return bool(value)
     if isinstance(kind, sa.DateTime | UtcDateTime) and isinstance(value, str):
-        moment = datetime.fromisoformat(value)
-        return as_plain(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return _moment_from_trigger(kind, value)
     if isinstance(kind, sa.JSON) and isinstance(value, str):
         return json.loads(value)
     return value
+
+
+def _moment_from_trigger(kind: Any, value: str) -> Any:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return value  # SQLite takes any text into any column
+    known = moment.tzinfo is not None or not isinstance(kind, UtcDateTime)
+    return as_plain(moment if known else moment.replace(tzinfo=UTC))
 
 
 def _require_columns(entity: Entity, table: sa.Table) -> None:
@@ -218,8 +282,10 @@ def _is(table: sa.Table, entity: Entity, record: RecordKey) -> sa.ColumnElement[
     column = table.c[entity.key]
     try:
         value = column.type.python_type(record.key)
-    except (NotImplementedError, TypeError, ValueError):
+    except (NotImplementedError, TypeError, ValueError, ArithmeticError):
         return sa.cast(column, sa.Text) == record.key
+    if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
+        return sa.false()
     same: sa.ColumnElement[bool] = column == value
     return same
 
@@ -231,22 +297,27 @@ def _fitting(entity: Entity, table: sa.Table, field: str, value: Any) -> Any:
             "It has: " + ", ".join(sorted(table.c.keys())),
         )
     kind = table.c[field].type
-    if isinstance(value, str) and isinstance(kind, sa.DateTime | UtcDateTime):
-        return _moment(entity, field, value)
     if isinstance(value, dict | list) and not isinstance(kind, sa.JSON):
-        return json.dumps(value, ensure_ascii=False)
+        return storable(json.dumps(value, ensure_ascii=False))
+    if isinstance(kind, sa.JSON):
+        return storable_json(value)
     if isinstance(kind, sa.Text | sa.String) and isinstance(value, int | float | bool):
         return json.dumps(value)
-    return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
+    for known, read in _READ.items():
+        if isinstance(value, str) and isinstance(kind, known):
+            value = _read(entity, field, value, read)
+    if isinstance(value, datetime) and isinstance(kind, sa.DateTime) and not kind.timezone:
+        return clock.utc(value).replace(tzinfo=None)
+    return storable(value) if isinstance(value, str) else value
 
 
-def _moment(entity: Entity, field: str, value: str) -> datetime:
+def _read(entity: Entity, field: str, value: str, read: Callable[[str], Any]) -> Any:
     try:
-        return clock.utc(datetime.fromisoformat(value))
+        return read(value)
     except ValueError as error:
         raise ActionError(
-            f"{entity.name}.{field} is a time, and {value!r} is none",
-            "Give ISO 8601 with a zone, such as message.received",
+            f"{entity.name}.{field} cannot hold {value!r} ({error})",
+            "Times and dates are ISO 8601, times with a zone, such as message.received",
         ) from error
 
 
@@ -259,7 +330,9 @@ def _next_key(tx: sa.Connection, table: sa.Table, key: str) -> int | None:
         # The transaction holds the write lock: nobody else can take it meanwhile.
         return int(tx.execute(sa.select(sa.func.coalesce(sa.func.max(column), 0))).scalar_one()) + 1
     name = tx.execute(
-        sa.select(sa.func.pg_get_serial_sequence(table.name, key))
+        sa.select(
+            sa.func.pg_get_serial_sequence(tx.dialect.identifier_preparer.quote(table.name), key)
+        )
     ).scalar_one_or_none()
     if name is None:
         return None

@@ -31,6 +31,7 @@ __all__ = [
     "run",
     "sequence",
     "storable",
+    "storable_json",
     "user",
 ]
 
@@ -107,16 +108,17 @@ class Json(sa.types.TypeDecorator[Any]):
         dialect: sa.Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
     ) -> Any:
         """Leave out what cannot be stored, however deep it sits."""
-        return _storable_deep(value)
+        return storable_json(value)
 
 
-def _storable_deep(value: Any) -> Any:
+def storable_json(value: Any) -> Any:
+    """Plain data, all its texts made storable."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, dict):
-        return {storable(str(key)): _storable_deep(item) for key, item in value.items()}
+        return {storable(str(key)): storable_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_storable_deep(item) for item in value]
+        return [storable_json(item) for item in value]
     return value
 
 
