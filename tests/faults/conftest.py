@@ -16,7 +16,7 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def run_pass() -> Iterator[Run]:
-    """A function: run one pass of this project; ``nth`` or ``delay`` say when it is killed."""
+    """A function: run one pass of this project, killed as ``nth``, ``at`` and ``delay`` say."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.faults.runner"],
         cwd=Path(__file__).parents[2],

@@ -1,9 +1,10 @@
 """Runs passes of a project in child processes that are killed: at a checkpoint, or after a while.
 
 A process of its own (``python -m tests.faults.runner``): it imports everything once and opens
-nothing, so that forking is safe and a round costs no start-up. One JSON object per line comes in
-(``root``, and ``nth`` or ``delay``, or neither to let the pass finish), one goes out (``status``,
-``checkpoints``: the names that were reached, in order).
+nothing, so that forking is safe and a round costs no start-up. One JSON object per line comes in,
+one goes out (``status``, ``checkpoints``: the names that were reached, in order). Coming in:
+``root``, and when to kill: at the ``nth`` checkpoint, ``delay`` seconds after the checkpoint of the
+name ``at``, ``delay`` seconds after the start; or nothing, to let the pass finish.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -29,16 +31,24 @@ assert kolibri_sdk.client, kolibri_sdk.mail
 assert kolibri_sdk.mailboxes
 
 
-def _pass(root: str, trace: int, nth: int | None) -> None:
-    """The child: one pass, which ends at the n-th checkpoint if so asked."""
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _pass(root: str, trace: int, nth: int | None, at: str, delay: float) -> None:
+    """The child: one pass, which ends where it is asked to."""
     reached = 0
+    aims = [at]
 
     def note(name: str) -> None:
         nonlocal reached
         reached += 1
         os.write(trace, f"{name}\n".encode())
         if reached == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
+            _kill()
+        if name in aims:
+            aims.clear()
+            threading.Timer(delay, _kill).start()
 
     checkpoint.observe(note)
     with connect(project=root) as k:
@@ -47,19 +57,22 @@ def _pass(root: str, trace: int, nth: int | None) -> None:
                 os.write(trace, f"error {json.dumps(report.errors)}\n".encode())
 
 
-def _round(root: str, nth: int | None = None, delay: float | None = None) -> dict[str, Any]:
+def _round(
+    root: str, nth: int | None = None, at: str = "", delay: float | None = None
+) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile("r") as trace:
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                _pass(root, os.open(trace.name, os.O_WRONLY | os.O_APPEND), nth)
+                opened = os.open(trace.name, os.O_WRONLY | os.O_APPEND)
+                _pass(root, opened, nth, at, delay or 0)
                 status = 0
-            except BaseException:  # noqa: BLE001 - told, then the child ends without cleaning up
+            except BaseException:  # told, then the child ends without cleaning up
                 traceback.print_exc()
             finally:
                 os._exit(status)
-        if delay is not None:
+        if delay is not None and not at:
             time.sleep(delay)
             os.kill(child, signal.SIGKILL)
         _, wait_status = os.waitpid(child, 0)
