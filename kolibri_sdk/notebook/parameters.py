@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
+from kolibri_sdk.client import Kolibri, RulesWarning, connect
 from kolibri_sdk.errors import ConfigurationError
 
 __all__ = ["PollerParameters", "poller_parameters"]
@@ -36,6 +38,21 @@ class PollerParameters:
     mailboxes: list[str] | None
     every: float | None
     passes: int
+
+    def connect(self) -> Kolibri:
+        """Open the project; faults in its rules are printed, one a line.
+
+        Raises
+        ------
+        ConfigurationError
+            As ``kolibri_sdk.connect`` does.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RulesWarning)
+            kolibri = connect(self.database, rules=self.rules)
+        for problem in kolibri.problems:
+            print(problem)
+        return kolibri
 
 
 #: What each parameter may be: in words, and as a test.

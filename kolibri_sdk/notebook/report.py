@@ -15,7 +15,7 @@ __all__ = ["Note", "RunReport"]
 
 _ALWAYS_SHOWN = ("fetched", "stored", "referenced", "matched", "records", "sent")
 _IN_SHORT = ("fetched", "stored", "unparsed", "referenced", "records", "sent", "failed")
-_MOST_ROWS = 60
+_MOST_ROWS = 30
 _MOST_NOTES = 100
 _MOST_REASONS = 20
 # What stands between dollars in a subject or an error is no formula.
@@ -44,7 +44,7 @@ class RunReport:
     --------
     >>> run = RunReport()
     >>> for report in k.poll(passes=2):                             # doctest: +SKIP
-    ...     print(run.add(report).line(), flush=True)
+    ...     print(run.add(report), flush=True)
     >>> run.headline()
     'No pass was made.'
     """
@@ -52,10 +52,11 @@ class RunReport:
     def __init__(self) -> None:
         self.passes: list[PassReport] = []
 
-    def add(self, report: PassReport) -> PassReport:
-        """Take in the next pass, and hand it back."""
+    def add(self, report: PassReport) -> str:
+        """Take in the next pass; what to print of it: its line, and errors that are new."""
+        known = {error for earlier in self.passes for error in earlier.errors}
         self.passes.append(report)
-        return report
+        return "\n".join([report.line(), *(f"  {e}" for e in report.errors if e not in known)])
 
     @property
     def errors(self) -> list[Note]:
@@ -160,6 +161,8 @@ class RunReport:
         total += [f"{sum(len(r.errors) for r in self.passes):,}"]
         head = ["pass", "start (UTC)", "seconds", *columns, "errors"]
         parts = [f"<p><strong>{escape(self.headline())}</strong></p>"]
+        parts.append(_list("What went wrong", self.errors))
+        parts.append(_list("Not done on purpose", self.refused))
         parts.append(_table("By pass", head, [*rows, total], left=0))
         if quiet:
             parts.append(f"<p>{quiet:,} earlier or quiet passes are not listed.</p>")
@@ -168,8 +171,6 @@ class RunReport:
             parts.append(
                 _table("By mailbox", ["mailbox", "fetched", "stored", "duplicates"], boxes)
             )
-        parts.append(_list("What went wrong", self.errors))
-        parts.append(_list("Not done on purpose", self.refused))
         return f"<div {_PLAIN}>{''.join(parts)}</div>"
 
 
