@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kolibri_sdk.actions.carry_out import carry_out, values_of
-from kolibri_sdk.actions.registry import action, registered
+from kolibri_sdk.actions.registry import action, check_actions, load_actions, registered
 from kolibri_sdk.actions.scene import ActionScene, automatic_senders, template_context
 
 __all__ = [
@@ -11,6 +11,8 @@ __all__ = [
     "action",
     "automatic_senders",
     "carry_out",
+    "check_actions",
+    "load_actions",
     "registered",
     "template_context",
     "values_of",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from kolibri_sdk.actions import check_actions
 from kolibri_sdk.client.collections import (
     Decisions,
     Mailboxes,
@@ -67,7 +68,11 @@ class Kolibri:
         """All faults in ``rules/``: what was found on reading, JavaScript, templates, examples."""
         self._system.reload_rules()
         book, sandbox = self._system.rulebook, self._system.sandbox
-        return (*check_rulebook(book, sandbox), *check_examples(book, sandbox))
+        return (
+            *check_rulebook(book, sandbox),
+            *check_actions(book),
+            *check_examples(book, sandbox),
+        )
 
     def poll(
         self,

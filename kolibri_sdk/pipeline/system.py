@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from kolibri_sdk.actions import load_actions
 from kolibri_sdk.errors import KolibriError, NotFound, OperationalError
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.rulebook import Project, Rulebook, load_rulebook
@@ -73,9 +74,11 @@ def open_system(project: Project) -> System:
     Raises
     ------
     ConfigurationError
-        When the folder of the rules is missing, the URL is none, or the database needs
-        ``kolibri upgrade``.
+        When the folder of the rules is missing, the file of the actions cannot be imported, the
+        URL is none, or the database needs ``kolibri upgrade``.
     """
+    if project.actions is not None:
+        load_actions(project.actions)
     rulebook = load_rulebook(project.rules)
     store = Store(project.database)
     try:

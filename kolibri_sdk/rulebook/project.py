@@ -21,7 +21,13 @@ FILE_NAME = "kolibri.toml"
 
 _DATABASE = "sqlite:///kolibri.db"
 _RULES = "rules"
-_KINDS: dict[str, type] = {"database": str, "rules": str, "every": int, "record_link": str}
+_KINDS: dict[str, type] = {
+    "database": str,
+    "rules": str,
+    "every": int,
+    "record_link": str,
+    "actions": str,
+}
 _WORDS: dict[type, str] = {str: "text in quotes", int: "a whole number"}
 _SQLITE = re.compile(r"(?P<start>sqlite(?:\+\w+)?:///)(?P<path>[^?]*)(?P<query>\?.*)?", re.DOTALL)
 
@@ -42,6 +48,8 @@ class Project:
         Seconds between two passes of the poller (S18).
     record_link : str
         Address of a record's page, such as ``https://desk.example/{entity}/{number}``.
+    actions : Path or None
+        A Python file that registers actions with ``@action``; imported when the project opens.
     """
 
     root: Path
@@ -49,6 +57,7 @@ class Project:
     rules: Path
     every: int = 30
     record_link: str = ""
+    actions: Path | None = None
 
 
 def find_project(
@@ -95,6 +104,7 @@ def find_project(
         rules=root / (chosen_rules or _RULES),
         every=settings.get("every", 30),
         record_link=settings.get("record_link", ""),
+        actions=root / settings["actions"] if "actions" in settings else None,
     )
 
 
@@ -180,6 +190,7 @@ def _example(name: str) -> str:
         "rules": f'"{_RULES}"',
         "every": "30",
         "record_link": '"https://desk.example/{entity}/{number}"',
+        "actions": '"actions.py"',
     }[name]
 
 
