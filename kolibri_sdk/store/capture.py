@@ -13,7 +13,7 @@ from kolibri_sdk.model.entity import Entity, RecordKey
 from kolibri_sdk.model.stored import RecordEvent
 from kolibri_sdk.store.schema import event, provenance
 
-__all__ = ["caused_by", "finish", "pending", "watch", "watched"]
+__all__ = ["caused_by", "finish", "pending", "postgresql_function", "watch", "watched"]
 
 _KINDS = ("insert", "update", "delete")
 
@@ -35,32 +35,28 @@ def caused_by(tx: sa.Connection, cause: str) -> Iterator[None]:
 
 
 def watched(tx: sa.Connection, entity: Entity) -> bool:
-    """Whether the triggers are there, made for the columns that the table has now."""
-    wanted = _sqlite_triggers(tx, entity) if tx.dialect.name == "sqlite" else None
-    if wanted is not None:
-        found = sa.text("select name, sql from sqlite_master where type = 'trigger'")
-        there = {row.name: row.sql for row in tx.execute(found)}
-        return all(there.get(name) == sql for name, sql in wanted.items())
-    found = sa.text("select count(*) from pg_trigger where tgname = :name")
-    return bool(tx.execute(found, {"name": _name(entity, "any")}).scalar())
+    """Whether the triggers are there, made for this entity and the columns that the table has."""
+    if tx.dialect.name == "postgresql":
+        found = tx.execute(_POSTGRESQL_ARGUMENTS, {"table": _quoted(entity.table)}).scalar()
+        wanted = "".join(f"{word}\0" for word in _arguments(tx, entity))
+        return found is not None and bytes(found).decode() == wanted
+    query = sa.text("select name, sql from sqlite_master where type = 'trigger'")
+    there = {row.name: row.sql for row in tx.execute(query)}
+    return all(there.get(name) == sql for name, sql in _sqlite_triggers(tx, entity).items())
 
 
 def watch(tx: sa.Connection, entity: Entity) -> bool:
     """Install the triggers on the entity's table, or renew them; True when something changed."""
     if watched(tx, entity):
         return False
-    if tx.dialect.name == "sqlite":
-        for name, sql in _sqlite_triggers(tx, entity).items():
-            tx.exec_driver_sql(f'DROP TRIGGER IF EXISTS "{name}"')
-            tx.exec_driver_sql(sql)
+    if tx.dialect.name == "postgresql":
+        for sql in _postgresql_trigger(tx, entity):
+            tx.exec_driver_sql(sql.replace("%", "%%"))
     else:
-        for sql in _postgresql_trigger(entity):
+        for name, sql in _sqlite_triggers(tx, entity).items():
+            tx.exec_driver_sql(f"DROP TRIGGER IF EXISTS {_quoted(name)}")
             tx.exec_driver_sql(sql)
     return True
-
-
-def _name(entity: Entity, kind: str) -> str:
-    return f"kolibri_capture_{entity.table}_{kind}"
 
 
 def _quoted(name: str) -> str:
@@ -71,13 +67,19 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _columns(tx: sa.Connection, entity: Entity) -> tuple[list[str], list[str]]:
+    """The columns of the table: those that an event holds, and those of bytes, left out."""
+    held: list[str] = []
+    left_out: list[str] = []
+    for column in sa.inspect(tx).get_columns(entity.table):
+        # No condition could read bytes, and they may be large.
+        is_bytes = isinstance(column["type"], sa.LargeBinary)
+        (left_out if is_bytes else held).append(column["name"])
+    return held, left_out
+
+
 def _sqlite_triggers(tx: sa.Connection, entity: Entity) -> dict[str, str]:
-    columns = [
-        column["name"]
-        for column in sa.inspect(tx).get_columns(entity.table)
-        # json_object() refuses bytes, and no condition could read them.
-        if not isinstance(column["type"], sa.LargeBinary)
-    ]
+    columns, _ = _columns(tx, entity)
     table, key = _quoted(entity.table), _quoted(entity.key)
     changed = " OR ".join(f"OLD.{_quoted(c)} IS NOT NEW.{_quoted(c)}" for c in columns)
     triggers = {}
@@ -86,7 +88,7 @@ def _sqlite_triggers(tx: sa.Connection, entity: Entity) -> dict[str, str]:
         after = "NULL" if kind == "delete" else _json_object("NEW", columns)
         row = "OLD" if kind == "delete" else "NEW"
         condition = f" WHEN {changed}" if kind == "update" else ""
-        name = _name(entity, kind)
+        name = f"kolibri_capture_{entity.table}_{kind}"
         triggers[name] = (
             f"CREATE TRIGGER {_quoted(name)} AFTER {kind.upper()} ON {table}{condition} BEGIN"
             " INSERT INTO kolibri_event"
@@ -99,33 +101,63 @@ def _sqlite_triggers(tx: sa.Connection, entity: Entity) -> dict[str, str]:
 
 
 def _json_object(row: str, columns: Sequence[str]) -> str:
-    pairs = ", ".join(f"{_literal(column)}, {row}.{_quoted(column)}" for column in columns)
-    return f"json_object({pairs})"
+    # json_object() takes 127 arguments, fewer than a table may have columns; and JSON refuses
+    # bytes, which SQLite lets anybody put into a column of text.
+    pairs = ", ".join(
+        f"({_literal(column)}, iif(typeof({row}.{_quoted(column)}) = 'blob', NULL,"
+        f" {row}.{_quoted(column)}))"
+        for column in columns
+    )
+    return f"(SELECT json_group_object(column1, column2) FROM (VALUES {pairs}))"
 
 
-def _postgresql_trigger(entity: Entity) -> list[str]:
-    name, table = _quoted(_name(entity, "any")), _quoted(entity.table)
-    key = _literal(entity.key)
-    return [
-        f"""
-        CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $capture$
+_POSTGRESQL_ARGUMENTS = sa.text(
+    "select tgargs from pg_trigger"
+    " where tgname = 'kolibri_capture' and tgrelid = to_regclass(:table)"
+)
+
+
+def postgresql_function(tx: sa.Connection) -> str:
+    """The function behind the triggers on PostgreSQL, one for all tables; part of the schema.
+
+    It runs with our rights and our search path, whoever writes: the ticket system's role need
+    know nothing of our tables.
+    """
+    schema = _quoted(tx.execute(sa.select(sa.func.current_schema())).scalar_one())
+    return f"""
+        CREATE FUNCTION kolibri_capture() RETURNS trigger LANGUAGE plpgsql
+        SECURITY DEFINER SET search_path = {schema}, pg_temp AS $capture$
         DECLARE
-            old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-            new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+            entity text := TG_ARGV[0];
+            key_column text := TG_ARGV[1];
+            left_out text[] := TG_ARGV[2:];
+            old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) - left_out END;
+            new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) - left_out END;
         BEGIN
             IF TG_OP <> 'UPDATE' OR old_row IS DISTINCT FROM new_row THEN
                 INSERT INTO kolibri_event
                     (entity, record_key, kind, before, after, at, cause)
-                VALUES ({_literal(entity.name)}, coalesce(new_row, old_row) ->> {key},
+                VALUES (entity, coalesce(new_row, old_row) ->> key_column,
                     lower(TG_OP), old_row, new_row, clock_timestamp(),
                     nullif(current_setting('kolibri.cause', true), ''));
             END IF;
             RETURN NULL;
         END $capture$
-        """,
-        f"DROP TRIGGER IF EXISTS {name} ON {table}",
-        f"CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {table} "
-        f"FOR EACH ROW EXECUTE FUNCTION {name}()",
+    """
+
+
+def _arguments(tx: sa.Connection, entity: Entity) -> list[str]:
+    _, left_out = _columns(tx, entity)
+    return [entity.name, entity.key, *left_out]
+
+
+def _postgresql_trigger(tx: sa.Connection, entity: Entity) -> list[str]:
+    table = _quoted(entity.table)
+    arguments = ", ".join(map(_literal, _arguments(tx, entity)))
+    return [
+        f"DROP TRIGGER IF EXISTS kolibri_capture ON {table}",
+        f"CREATE TRIGGER kolibri_capture AFTER INSERT OR UPDATE OR DELETE ON {table} "
+        f"FOR EACH ROW EXECUTE FUNCTION kolibri_capture({arguments})",
     ]
 
 

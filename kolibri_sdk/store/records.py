@@ -250,6 +250,8 @@ def _fault_of_values(entity: Entity) -> Iterator[None]:
 
 def _from_trigger(table: sa.Table, field: str, value: Any) -> Any:
     kind = table.c[field].type if field in table.c else None
+    if isinstance(kind, sa.LargeBinary):
+        return None
     if isinstance(kind, sa.Boolean) and value is not None:
         return bool(value)
     if isinstance(kind, sa.DateTime | UtcDateTime) and isinstance(value, str):

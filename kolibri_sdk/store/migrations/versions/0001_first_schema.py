@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from kolibri_sdk.store import capture
 from kolibri_sdk.store.ids import SEQUENCES
 from kolibri_sdk.store.schema import metadata, sequence
 
@@ -21,6 +22,7 @@ def upgrade() -> None:
     if connection.dialect.name == "postgresql":
         for name in SEQUENCES:
             op.execute(f"create sequence kolibri_{name}_ids")
+        op.execute(capture.postgresql_function(connection))
         for column in ("text", "reply_text", "html"):
             op.execute(f"alter table kolibri_message alter column {column} set compression lz4")
         # Blobs are compressed already; trying again costs more than it saves.
