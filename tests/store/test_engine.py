@@ -167,7 +167,7 @@ def test_a_server_that_is_down() -> None:
 @pytest.mark.postgresql
 def test_a_database_that_the_server_does_not_have(postgresql: NewDatabase) -> None:
     store = Store(postgresql().rpartition("/")[0] + "/missing")
-    with pytest.raises(DatabaseUnavailable, match='"missing" does not exist.*Compare'):
+    with pytest.raises(DatabaseUnavailable, match=r'"missing" does not exist.*Compare'):
         with store.read():
             pass
 

@@ -1,0 +1,146 @@
+"""The ledger: what was seen on a server, and how far each folder was read (S15, S16)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from kolibri_sdk.store import Store, ledger
+from kolibri_sdk.store.ledger import Entry, FolderState
+from tests.store.conftest import MOMENT
+
+PLACE = ("support", "INBOX", 42)
+
+
+def _enlist(store: Store, *uids: str) -> None:
+    with store.write() as tx:
+        ledger.enlist(tx, *PLACE, uids)
+
+
+def _settle(store: Store, *entries: Entry) -> None:
+    with store.write() as tx:
+        ledger.settle(tx, *PLACE, entries)
+
+
+def test_what_is_listed_once_is_never_forgotten(store: Store) -> None:
+    _enlist(store, "1", "2")
+    _enlist(store, "2", "3")
+    with store.read() as tx:
+        assert sorted(ledger.to_fetch(tx, *PLACE)) == ["1", "2", "3"]
+        assert ledger.known_uids(tx, *PLACE, ["2", "3", "4"]) == {"2", "3"}
+
+
+@pytest.mark.parametrize(
+    "other", [("sales", "INBOX", 42), ("support", "Archive", 42), ("support", "INBOX", 43)]
+)
+def test_uids_count_in_their_folder_and_validity_only(
+    store: Store, other: tuple[str, str, int]
+) -> None:
+    _enlist(store, "1")
+    with store.read() as tx:
+        assert ledger.known_uids(tx, *other, ["1"]) == set()
+        assert ledger.to_fetch(tx, *other) == []
+
+
+def test_a_second_listing_does_not_undo_what_became_of_a_mail(store: Store) -> None:
+    _enlist(store, "1")
+    _settle(store, Entry("1", "stored", "abc", 7))
+    _enlist(store, "1")
+    with store.read() as tx:
+        assert ledger.to_fetch(tx, *PLACE) == []
+
+
+def test_mail_that_is_passed_over_is_known_and_not_fetched(store: Store) -> None:
+    with store.write() as tx:
+        ledger.enlist(tx, *PLACE, ["1"], "passed_over")
+        assert ledger.known_uids(tx, *PLACE, ["1"]) == {"1"}
+        assert ledger.to_fetch(tx, *PLACE) == []
+
+
+def test_a_failing_mail_stays_open_until_it_is_given_up(store: Store) -> None:
+    _enlist(store, "1", "2")
+    for tries in range(3):
+        with store.write() as tx:
+            assert ledger.still_open(tx, *PLACE, ["1", "9"]) == {"1": tries}
+        _settle(store, Entry("1", "failing", error="no such mail"))
+    _settle(store, Entry("1", "quarantined", error="no such mail"), Entry("2", "stored", "b", 8))
+    with store.write() as tx:
+        assert ledger.still_open(tx, *PLACE, ["1", "2"]) == {}
+        (failed,) = ledger.failures(tx)
+    assert (failed["uid"], failed["state"], failed["error"]) == ("1", "quarantined", "no such mail")
+
+
+def test_contents_are_known_by_mailbox_across_folders(store: Store) -> None:
+    _enlist(store, "1", "2", "3")
+    _settle(
+        store,
+        Entry("1", "stored", "abc", 7),
+        Entry("2", "duplicate", "abc", 7),
+        Entry("3", "failing"),
+    )
+    with store.read() as tx:
+        assert ledger.known_contents(tx, "support", ["abc", "def"]) == {"abc": 7}
+        assert ledger.known_contents(tx, "sales", ["abc"]) == {}
+
+
+def test_what_the_server_is_to_be_told(store: Store) -> None:
+    _enlist(store, "1", "2", "3")
+    _settle(
+        store,
+        Entry("1", "stored", "a", 7, server_done=False),
+        Entry("2", "stored", "b", 8, server_done=False),
+        Entry("3", "failing"),
+    )
+    with store.write() as tx:
+        assert sorted(ledger.undone(tx, *PLACE)) == ["1", "2"]
+        ledger.mark_done(tx, *PLACE, ["1"])
+        assert ledger.undone(tx, *PLACE) == ["2"]
+
+
+def test_the_state_of_a_folder(store: Store) -> None:
+    with store.write() as tx:
+        assert ledger.folder_state(tx, "support", "INBOX") == FolderState()
+        ledger.save_folder_state(tx, "support", "INBOX", uidvalidity=42, high_water=7)
+        ledger.save_folder_state(tx, "support", "INBOX", last_run=MOMENT)
+        ledger.save_folder_state(tx, "support", "", failures=2, retry_at=MOMENT)
+        saved = FolderState(uidvalidity=42, high_water=7, last_run=MOMENT)
+        assert ledger.folder_state(tx, "support", "INBOX") == saved
+        ledger.save_folder_state(tx, "support", "INBOX", last_run=MOMENT + timedelta(minutes=1))
+    with store.read() as tx:
+        again = ledger.folder_state(tx, "support", "INBOX")
+        account = ledger.folder_state(tx, "support", "")
+    assert again == replace(saved, last_run=MOMENT + timedelta(minutes=1))
+    assert account == FolderState(failures=2, retry_at=MOMENT)
+
+
+def test_a_whole_folder_at_once(store: Store) -> None:
+    uids = [str(n) for n in range(1, 3_001)]
+    _enlist(store, *uids)
+    with store.write() as tx:
+        assert len(ledger.still_open(tx, *PLACE, uids)) == 3_000
+        ledger.settle(tx, *PLACE, [Entry(u, "stored", u, int(u), server_done=False) for u in uids])
+        ledger.mark_done(tx, *PLACE, uids[:2_999])
+        assert ledger.undone(tx, *PLACE) == ["3000"]
+
+
+def test_of_two_that_fetched_the_same_mail_one_stores_it(store: Store, second: Store) -> None:
+    """The second waits for the first one's transaction, and finds nothing open."""
+    _enlist(store, "1", "2")
+
+    def store_mine(opened: Store) -> list[str]:
+        with opened.write() as tx:
+            mine = ledger.still_open(tx, *PLACE, ["1", "2"])
+            ledger.settle(tx, *PLACE, [Entry(uid, "stored", uid, 1) for uid in mine])
+            return sorted(mine)
+
+    with ThreadPoolExecutor(1) as threads:
+        with store.write() as tx:
+            assert ledger.still_open(tx, *PLACE, ["1"]) == {"1": 0}
+            waiting = threads.submit(store_mine, second)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            ledger.settle(tx, *PLACE, [Entry("1", "stored", "a", 1)])
+        assert waiting.result(timeout=10) == ["2"]
