@@ -76,8 +76,8 @@ def tagged_subject(subject: str, number: str, tag: str) -> str:
 
 
 def tokens_in(message: StoredMessage) -> Iterator[Found]:
-    """Every token that the message carries, wherever it stands."""
-    for name in (*message.in_reply_to, *message.references):
+    """Every token that the message carries, wherever it stands; of a thread the newest first."""
+    for name in (*message.in_reply_to, *reversed(message.references)):
         if hit := _MESSAGE_ID.match(name):
             yield Found(hit[1].lower(), "references")
     for address in _addressed(message):

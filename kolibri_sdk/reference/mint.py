@@ -37,10 +37,16 @@ class Carriers:
 def mint_carriers(
     tx: sa.Connection, mailbox: Mailbox, entity: Entity, key: RecordKey, record: dict[str, Any]
 ) -> Carriers:
-    """A new token for a mail about this record, in all its carriers."""
+    """A new token for a mail about this record, in all its carriers.
+
+    Where no token has room for the record's key, the Message-ID alone leads back to the record.
+    """
     key_id, secret = keys.current(tx)
-    token = mint(key, key_id, secret)
     number = str(record.get(entity.number) or "") if entity.number else ""
+    try:
+        token = mint(key, key_id, secret)
+    except ValueError:
+        return Carriers(plain_message_id(mailbox))
     return Carriers(
         message_id=carriers.message_id(token, _domain(mailbox)),
         reply_to=carriers.plus_address(token, mailbox),
