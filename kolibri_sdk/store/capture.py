@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from kolibri_sdk.model.entity import Entity, RecordKey
 from kolibri_sdk.model.stored import RecordEvent
+from kolibri_sdk.store.dialect import take_turns
 from kolibri_sdk.store.schema import event, provenance
 
 __all__ = ["caused_by", "finish", "pending", "postgresql_function", "watch", "watched"]
@@ -49,6 +50,7 @@ def watch(tx: sa.Connection, entity: Entity) -> bool:
     """Install the triggers on the entity's table, or renew them; True when something changed."""
     if watched(tx, entity):
         return False
+    take_turns(tx)
     if tx.dialect.name == "postgresql":
         for sql in _postgresql_trigger(tx, entity):
             tx.exec_driver_sql(sql.replace("%", "%%"))

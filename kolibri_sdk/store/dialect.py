@@ -8,9 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["query_in_chunks", "upsert"]
+__all__ = ["query_in_chunks", "take_turns", "upsert"]
 
 _CHUNK = 500
+_LOCK = 0x6B6F6C69  #: PostgreSQL's advisory lock of those who change the schema: "koli"
 
 
 def query_in_chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
@@ -23,3 +24,12 @@ def upsert(tx: sa.Connection, table: sa.Table) -> Any:
     """An INSERT of the database's own dialect, which knows ON CONFLICT."""
     dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
     return dialect.insert(table)
+
+
+def take_turns(tx: sa.Connection) -> None:
+    """Keep everybody else who changes the schema waiting until this transaction has ended.
+
+    PostgreSQL lets two transactions find a table missing, and fails the second one that makes it.
+    """
+    if tx.dialect.name == "postgresql":  # SQLite's writers take turns anyway
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))

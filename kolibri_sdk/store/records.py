@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from kolibri_sdk import clock
 from kolibri_sdk.errors import ActionError, ConfigurationError, NotFound
 from kolibri_sdk.model.entity import Entity, FieldType, RecordKey
+from kolibri_sdk.store.dialect import take_turns
 from kolibri_sdk.store.schema import BigId, Json, UtcDateTime, storable, storable_json
 
 __all__ = ["Tables", "as_plain"]
@@ -99,7 +100,8 @@ class Tables:
         if name in self._tables:
             return self._tables[name]
         if not sa.inspect(tx).has_table(entity.table):
-            _described(entity).create(tx)
+            take_turns(tx)
+            _described(entity).create(tx, checkfirst=True)
         table = sa.Table(entity.table, sa.MetaData(), autoload_with=tx, resolve_fks=False)
         _adapt_types(tx, entity, table)
         _require_columns(entity, table)

@@ -11,12 +11,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from kolibri_sdk.errors import ConfigurationError
+from kolibri_sdk.store.dialect import take_turns
 from kolibri_sdk.store.engine import Store
 
 __all__ = ["newest", "require_current", "schema_version", "upgrade"]
 
 _FOLDER = Path(__file__).parent / "migrations"
-_LOCK = 0x6B6F6C69  #: PostgreSQL's advisory lock of those who upgrade: "koli"
 
 
 def _config() -> Config:
@@ -41,8 +41,7 @@ def schema_version(tx: sa.Connection) -> str | None:
 def upgrade(store: Store) -> tuple[str | None, str]:
     """Apply the missing migrations in one transaction; revision before and after."""
     with store.write() as tx:
-        if not store.is_sqlite:  # SQLite's writers take turns anyway
-            tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        take_turns(tx)
         before = schema_version(tx)
         if before != newest():
             config = _config()
