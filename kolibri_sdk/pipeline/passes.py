@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kolibri_sdk import clock
-from kolibri_sdk.errors import OperationalError
+from kolibri_sdk.errors import KolibriError
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.pipeline.events import run_events
 from kolibri_sdk.pipeline.fetch import fetch_mailbox
@@ -95,10 +95,10 @@ def _fetch_all(system: System, mailboxes: Sequence[Mailbox], report: PassReport)
 
 
 def _guarded(report: PassReport, stage: Any) -> None:
-    """Run a stage; an operational error is told in the report, and the next stage goes on."""
+    """Run a stage; an error is told in the report, and the next stage goes on."""
     try:
         stage()
-    except OperationalError as error:
+    except KolibriError as error:
         report.errors.append(str(error))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kolibri_sdk.actions import load_actions
-from kolibri_sdk.errors import KolibriError, NotFound, OperationalError
+from kolibri_sdk.errors import KolibriError, NotFound
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.rulebook import Project, Rulebook, load_rulebook
 from kolibri_sdk.sandbox import Sandbox
@@ -54,7 +54,7 @@ class System:
                 with self.store.write() as tx:
                     self.tables.ensure(tx, name)
                     capture.watch(tx, entity)
-            except OperationalError as error:
+            except KolibriError as error:
                 self.tables.forget()
                 problems.append(f"Entity {name}: {error}")
         versions = {r.digest: (r.name, r.as_json()) for r in self.rulebook.rules}
