@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from kolibri_sdk import checkpoint
+from kolibri_sdk.errors import StoreError
 from kolibri_sdk.mail import MailTooComplex, parse_mail
 from kolibri_sdk.model.message import MessageState, ParsedMail
 from kolibri_sdk.pipeline.report import PassReport
@@ -28,7 +30,13 @@ def parse_stored(
     for tried in (False, True):
         size = 1 if tried else _BATCH
         while claimed := _claim(system, mailboxes, size, tried=tried):
-            _parse_batch(system, claimed, report, state)
+            try:
+                _parse_batch(system, claimed, report, state)
+            except StoreError:
+                # The count tells of mails that take the process down, not of a full disk.
+                with suppress(StoreError), system.store.write() as tx:
+                    messages.release_claims(tx, (item.id for item in claimed))
+                raise
 
 
 def _claim(system: System, mailboxes: Sequence[str], size: int, *, tried: bool) -> list[Claimed]:

@@ -38,6 +38,7 @@ __all__ = [
     "latest_known",
     "of_message_ids",
     "pending",
+    "release_claims",
     "save_outgoing",
     "save_parsed",
     "save_unparsed",
@@ -116,6 +117,13 @@ def claim_fetched(
             .values(attempts=message.c.attempts + 1)
         )
     return [Claimed(row.id, row.blob, row.attempts + 1) for row in rows]
+
+
+def release_claims(tx: sa.Connection, numbers: Iterable[int]) -> None:
+    """Take the attempts back: it was not the mails that kept the parser from finishing."""
+    for chunk in query_in_chunks(numbers):
+        this = sa.and_(message.c.id.in_(chunk), message.c.state == MessageState.FETCHED.value)
+        tx.execute(sa.update(message).where(this).values(attempts=message.c.attempts - 1))
 
 
 def save_parsed(
