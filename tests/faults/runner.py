@@ -3,8 +3,8 @@
 A process of its own (``python -m tests.faults.runner``): it imports everything once and opens
 nothing, so that forking is safe and a round costs no start-up. One JSON object per line comes in,
 one goes out (``status``, ``checkpoints``: the names that were reached, in order). Coming in:
-``root``, and when to kill: at the ``nth`` checkpoint, ``delay`` seconds after the checkpoint of the
-name ``at``, ``delay`` seconds after the start; or nothing, to let the pass finish.
+``root``, and when to kill: at the ``nth`` checkpoint, at the one called ``at`` or ``delay`` seconds
+after it, ``delay`` seconds after the start; or nothing, to let the pass finish.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _pass(root: str, trace: int, nth: int | None, at: str, delay: float) -> None:
+def _pass(root: str, trace: int, nth: int | None, at: str, delay: float | None) -> None:
     """The child: one pass, which ends where it is asked to."""
     reached = 0
     aims = [at]
@@ -44,9 +44,9 @@ def _pass(root: str, trace: int, nth: int | None, at: str, delay: float) -> None
         nonlocal reached
         reached += 1
         os.write(trace, f"{name}\n".encode())
-        if reached == nth:
+        if reached == nth or (name == at and delay is None):
             _kill()
-        if name in aims:
+        if name in aims and delay is not None:
             aims.clear()
             threading.Timer(delay, _kill).start()
 
@@ -66,7 +66,7 @@ def _round(
             status = 1
             try:
                 opened = os.open(trace.name, os.O_WRONLY | os.O_APPEND)
-                _pass(root, opened, nth, at, delay or 0)
+                _pass(root, opened, nth, at, delay)
                 status = 0
             except BaseException:  # told, then the child ends without cleaning up
                 traceback.print_exc()

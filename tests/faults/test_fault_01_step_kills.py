@@ -6,15 +6,15 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kolibri_sdk.pipeline import System, open_system, run_pass
+from kolibri_sdk.pipeline import open_system
+from kolibri_sdk.pipeline import run_pass as one_pass
 from kolibri_sdk.rulebook import find_project
 from kolibri_sdk.sandbox import Sandbox
 from tests.faults.conftest import Run
@@ -43,25 +43,12 @@ SENT = {"uncertain": "sent", "unsent": "sent", "mail_uncertain": "mail_sent"}
 State = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """One for all passes that are not killed; each killed process has its own."""
-    with Sandbox() as opened:
-        yield opened
-
-
-@contextmanager
-def opened(root: Path, sandbox: Sandbox) -> Iterator[System]:
+def undisturbed(root: Path, sandbox: Sandbox) -> None:
     system = open_system(find_project(root))
     try:
-        yield replace(system, sandbox=sandbox)
+        report = one_pass(replace(system, sandbox=sandbox))
     finally:
         system.close()
-
-
-def undisturbed(root: Path, sandbox: Sandbox) -> None:
-    with opened(root, sandbox) as system:
-        report = run_pass(system)
     unexpected = [error for error in report.errors if "uncertain" not in error]
     assert not unexpected, unexpected
 
