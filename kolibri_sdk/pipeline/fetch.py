@@ -19,6 +19,10 @@ from kolibri_sdk.store.ledger import Entry, FolderState
 __all__ = ["fetch_mailbox"]
 
 _QUARANTINE_AFTER = 3  #: tries before a mail that cannot be fetched is given up
+_WHAT_NEXT = {
+    "failing": "it is tried again in the next pass",
+    "quarantined": f"it was tried {_QUARANTINE_AFTER} times and is given up",
+}
 _OVERLAP = timedelta(days=1)  #: how far before the last run a renumbered folder is read again
 _FIRST_WAIT = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(hours=1)
@@ -178,9 +182,8 @@ def _store(
     report.count(mailbox.name, "duplicates", len(duplicates))
     report.errors.extend(
         f"Mailbox {mailbox.name}, folder {status.folder}: mail {entry.uid} cannot be fetched "
-        f"({entry.error}); it is tried again in the next pass"
+        f"({entry.error}); {_WHAT_NEXT[entry.state]}"
         for entry in entries
-        if entry.state == "failing"
     )
 
 
