@@ -96,13 +96,18 @@ def event_variables(event: RecordEvent) -> dict[str, Any]:
     }
 
 
+def _prefix(rule: OutboundRule) -> str:
+    # Rules of two entities may have one name.
+    return f"{rule.entity}/{rule.name}/"
+
+
 def _condition(rule: OutboundRule) -> Script:
-    return Script(id=f"{rule.name}/when", source=rule.when, expects="boolean")
+    return Script(id=f"{_prefix(rule)}when", source=rule.when, expects="boolean")
 
 
 def _recipients(rule: OutboundRule) -> list[Script]:
     return [
-        Script(id=f"{rule.name}/{path}", source=source, expects="value")
+        Script(id=f"{_prefix(rule)}{path}", source=source, expects="value")
         for path, source in rule.scripts().items()
     ]
 
@@ -130,7 +135,7 @@ def _compute_recipients(
     outcomes = sandbox.evaluate(list(scripts.values()), variables, wanted=wanted)
     for rules, decisions, said in zip(asked, decided, outcomes, strict=True):
         for position, rule in enumerate(rules):
-            prefix = f"{rule.name}/"
+            prefix = _prefix(rule)
             values = {
                 key.removeprefix(prefix): outcome
                 for key, outcome in said.items()
