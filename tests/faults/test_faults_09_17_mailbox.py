@@ -1,0 +1,248 @@
+"""Faults 9-17 and 22: what colleagues and IMAP servers do to a mailbox behind the poller's back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from kolibri_sdk import clock
+from tests.faults.conftest import NewDesk
+from tests.faults.desk import Desk, once_at
+from tests.project import letter
+from tests.servers.dovecot import PASSWORD_VARIABLE, Dovecot
+from tests.servers.scripted import ImapDouble, Line, serving
+
+FOLDER = "Work"
+
+
+class SharedDesk:
+    """A desk that reads the folder ``Work`` of a Dovecot user, and the colleague at that folder."""
+
+    def __init__(self, desk: Desk, dovecot: Dovecot, **reading: Any) -> None:
+        self.desk = desk
+        self.dovecot = dovecot
+        self.user = dovecot.new_user("shared")
+        with dovecot.imap(self.user) as client:
+            client.create_folder(FOLDER)
+            client.create_folder("Elsewhere")
+        inbound = dovecot.inbound(self.user, security="none", folders=[FOLDER], **reading)
+        desk.mailbox(inbound=inbound)
+
+    def append(self, *mails: bytes) -> None:
+        self.dovecot.append(self.user, *mails, folder=FOLDER)
+
+    def colleague(self, do: Callable[[Any], object]) -> None:
+        """What somebody else does with the folder open."""
+        with self.dovecot.imap(self.user, FOLDER) as client:
+            do(client)
+
+    def make_anew(self, *mails: bytes) -> None:
+        """Delete the folder, make it again, and put these mails into it."""
+        with self.dovecot.imap(self.user) as client:
+            client.delete_folder(FOLDER)
+            client.create_folder(FOLDER)
+        self.append(*mails)
+
+
+@pytest.fixture(params=["unread", "all"])
+def shared(request: pytest.FixtureRequest, desk: Desk, dovecot: Dovecot) -> SharedDesk:
+    return SharedDesk(desk, dovecot, fetch=request.param)
+
+
+pytestmark = pytest.mark.dovecot
+
+
+def test_fault_09_the_folder_was_made_anew_with_its_old_mails(shared: SharedDesk) -> None:
+    old = [letter(f"Old {n}") for n in range(3)]
+    shared.append(*old)
+    shared.desk.healthy_poll()
+
+    shared.make_anew(letter("New"), *old)
+    report = shared.desk.healthy_poll()
+
+    assert report.counts["stored"] == 1
+    assert shared.desk.titles() == ["Old 0", "Old 1", "Old 2", "New"]
+    assert not shared.desk.healthy_poll().counts["stored"]
+
+
+def test_fault_10_the_folder_was_made_anew_and_other_mails_have_the_old_uids(
+    shared: SharedDesk,
+) -> None:
+    shared.append(*(letter(f"Old {n}") for n in range(3)))
+    shared.desk.healthy_poll()
+
+    shared.make_anew(*(letter(f"New {n}") for n in range(3)))
+    shared.desk.healthy_poll()
+
+    known = shared.desk.rows("SELECT uid, count(*) FROM kolibri_ledger GROUP BY uid")
+    assert [(uid, n) for uid, n in known if n != 2] == [], "the UIDs were used again"
+    assert shared.desk.titles() == [f"{age} {n}" for age in ("Old", "New") for n in range(3)]
+
+
+def test_fault_11_a_colleague_reads_the_mail_between_listing_and_fetching(
+    shared: SharedDesk,
+) -> None:
+    shared.append(letter("One"), letter("Two"))
+    everything = lambda client: client.add_flags([1, 2], [rb"\Seen"])  # noqa: E731
+    once_at("fetch.listed", lambda: shared.colleague(everything))
+
+    shared.desk.healthy_poll()
+
+    assert shared.desk.titles() == ["One", "Two"]
+
+
+def test_fault_11_a_colleague_reads_the_mail_between_two_passes(shared: SharedDesk) -> None:
+    shared.desk.healthy_poll()
+    shared.append(letter("One"))
+    shared.colleague(lambda client: client.add_flags([1], [rb"\Seen"]))
+
+    shared.desk.healthy_poll()
+
+    assert shared.desk.titles() == ["One"]
+
+
+def test_fault_12_a_colleague_copies_mail_and_moves_it_away_and_back(shared: SharedDesk) -> None:
+    shared.append(letter("One"), letter("Two"))
+    shared.desk.healthy_poll()
+
+    def shuffle(client: Any) -> None:
+        client.copy([1], FOLDER)
+        client.move([2], "Elsewhere")
+        client.select_folder("Elsewhere")
+        client.move([1], FOLDER)
+
+    shared.colleague(shuffle)
+    report = shared.desk.healthy_poll()
+
+    assert shared.desk.titles() == ["One", "Two"]
+    assert (report.counts["stored"], report.counts["duplicates"]) == (0, 2), "seen, and said"
+
+
+def test_fault_13_a_colleague_expunges_a_mail_between_listing_and_fetching(
+    shared: SharedDesk,
+) -> None:
+    shared.append(*(letter(f"Mail {n}") for n in range(3)))
+
+    def expunge(client: Any) -> None:
+        client.delete_messages([2])
+        client.expunge()
+
+    once_at("fetch.listed", lambda: shared.colleague(expunge))
+    reports = [shared.desk.poll() for _ in range(4)]
+
+    assert shared.desk.titles() == ["Mail 0", "Mail 2"]
+    told = [[error for error in report.errors if "mail 2" in error] for report in reports]
+    assert [len(errors) for errors in told] == [1, 1, 1, 0], told
+    assert shared.desk.rows("SELECT state FROM kolibri_ledger WHERE uid = '2'") == [
+        ("quarantined",)
+    ]
+
+
+@contextmanager
+def served(desk: Desk, double: ImapDouble) -> Iterator[None]:
+    """The desk reads from this double."""
+    with serving(double.talk) as port:
+        read_from(desk, port)
+        yield
+
+
+def read_from(desk: Desk, port: int) -> None:
+    inbound = {
+        "protocol": "imap",
+        "host": "127.0.0.1",
+        "port": port,
+        "user": "anna",
+        "password": {"env": PASSWORD_VARIABLE},
+        "security": "none",
+        "timeout": 5,
+    }
+    desk.mailbox(inbound=inbound)
+
+
+@pytest.fixture
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, "secret")
+
+
+def some_mails(count: int) -> dict[int, bytes]:
+    return {uid: letter(f"Mail {uid}") for uid in range(1, count + 1)}
+
+
+@pytest.mark.usefixtures("password")
+def test_fault_14_15_unordered_repeated_and_old_uids_in_the_answers(desk: Desk) -> None:
+    with served(desk, ImapDouble(some_mails(5))):
+        for _ in range(3):  # the double names its last mail whatever range is asked for
+            desk.healthy_poll()
+    assert sorted(desk.titles()) == [f"Mail {n}" for n in range(1, 6)]
+
+
+@pytest.mark.usefixtures("password")
+@pytest.mark.parametrize("fault", ["refuses", "hangs_up_on", "cuts_short"])
+def test_fault_16_17_one_mail_cannot_be_fetched(desk: Desk, fault: str) -> None:
+    double = ImapDouble(some_mails(7))
+    getattr(double, fault).add(4)
+    with served(desk, double):
+        first = desk.poll()
+        others = [n for n in range(1, 8) if n != 4]
+        assert sorted(desk.titles()) == [f"Mail {n}" for n in others], "they do not wait for it"
+        assert any("mail 4 cannot be fetched" in error for error in first.errors), first.errors
+
+        double.mails[8] = letter("Mail 8")
+        second, third = desk.poll(), desk.poll()
+        assert "Mail 8" in desk.titles()
+        assert any("mail 4 cannot be fetched" in error for error in second.errors)
+        assert any("mail 4" in e and "given up" in e for e in third.errors), third.errors
+        assert desk.rows("SELECT uid, state FROM kolibri_ledger WHERE state <> 'stored'") == [
+            ("4", "quarantined")
+        ]
+        desk.healthy_poll()
+
+
+@pytest.mark.usefixtures("password")
+@pytest.mark.parametrize("fault", ["refuses", "hangs_up_on"])
+def test_fault_16_17_a_mail_that_can_be_fetched_again_is_not_lost(desk: Desk, fault: str) -> None:
+    double = ImapDouble(some_mails(3))
+    getattr(double, fault).add(2)
+    with served(desk, double):
+        assert not desk.poll().ok
+        getattr(double, fault).clear()
+        desk.healthy_poll()
+    assert sorted(desk.titles()) == ["Mail 1", "Mail 2", "Mail 3"]
+
+
+@pytest.mark.usefixtures("password")
+def test_fault_22_a_refused_login_is_said_and_never_becomes_a_storm(new_desk: NewDesk) -> None:
+    attempts: list[datetime] = []
+
+    def refuse(stream: Line) -> None:
+        stream.write(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n")
+        while words := stream.readline().split():
+            if words[1] == b"AUTHENTICATE":
+                stream.write(b"+ \r\n")
+                stream.readline()
+                attempts.append(clock.now())
+                stream.write(words[0] + b" NO [AUTHENTICATIONFAILED] no\r\n")
+            else:
+                stream.write(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n" + words[0] + b" OK done\r\n")
+
+    desk = new_desk()
+    start = datetime(2026, 5, 1, 8, tzinfo=UTC)
+    with serving(refuse) as port:
+        read_from(desk, port)
+        for number in range(240):  # two hours of passes
+            with clock.fixed(start + timedelta(seconds=30 * number)):
+                report = desk.poll()
+            (told,) = report.errors
+            assert "does not let 'anna' in" in told or "login was refused" in told
+    assert 2 <= len(attempts) <= 10, attempts
+    gaps = [later - earlier for earlier, later in pairwise(attempts)]
+    assert gaps == sorted(gaps), "longer and longer"
+
+    with served(desk, ImapDouble(some_mails(1))), clock.fixed(start + timedelta(hours=4)):
+        desk.healthy_poll()
+    assert desk.titles() == ["Mail 1"]
