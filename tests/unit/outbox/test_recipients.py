@@ -133,7 +133,7 @@ def test_rubbish_from_javascript_is_named(store: Store, value: Any, told: str) -
 
 @pytest.mark.parametrize(
     "text",
-    ["nobody", "a@b@c", "a b@c.org", "@b.org", "a@", "<a@b.org", "a@b.org>", "x\r\nBcc: c@d.org"],
+    ["nobody", "a@b@c", "a b@c.org", "@b.org", "a@", "a@b.org>", "x\r\nBcc: c@d.org"],
 )
 def test_who_is_nobody_is_told(store: Store, text: str) -> None:
     found = find(store, {"list": "a@b.org"}, {"js": "…"}, values={"to.1": [text]})
