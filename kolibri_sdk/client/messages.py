@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pandas as pd
 
 from kolibri_sdk import clock
 from kolibri_sdk.client.display import definition_table
-from kolibri_sdk.errors import NotFound
+from kolibri_sdk.errors import ConfigurationError, NotFound
 from kolibri_sdk.frames import DECISIONS, MESSAGES, frame_of
 from kolibri_sdk.mail import preview_frame
 from kolibri_sdk.model.entity import RecordKey
@@ -53,8 +53,8 @@ class Messages:
         mailbox: str | None = None,
         direction: str | None = None,
         state: str | None = None,
-        since: str | datetime | None = None,
-        until: str | datetime | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
         record: tuple[str, Any] | None = None,
     ) -> pd.DataFrame:
         """The messages that meet the conditions, oldest first.
@@ -63,7 +63,7 @@ class Messages:
         ----------
         mailbox, direction, state : str, optional
             As in the columns of these names.
-        since, until : str or datetime, optional
+        since, until : str, date or datetime, optional
             By the time the message was stored here: ISO 8601, taken as UTC where it names no
             zone; ``until`` is left out itself.
         record : tuple of (str, object), optional
@@ -94,9 +94,17 @@ class Messages:
         return frame_of(rows, MESSAGES)
 
 
-def _moment(value: str | datetime) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return clock.utc(moment.replace(tzinfo=clock.now().tzinfo) if moment.tzinfo is None else moment)
+def _moment(value: str | date) -> datetime:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{value!r} is no time", "Write ISO 8601, such as 2026-05-01 or 2026-05-01T08:00Z"
+            ) from error
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    return clock.utc(value if value.tzinfo else value.replace(tzinfo=UTC))
 
 
 class AttachmentView:

@@ -72,7 +72,9 @@ def parse_mail(raw: bytes) -> ParsedMail:
         text=contents.text,
         html=contents.html,
         reply_text=_news(subject, contents.text),
-        headers=tuple(head.decoded()),
+        headers=tuple(
+            (name, value) for name, value in head.decoded() if not name.lower().startswith(_OURS)
+        ),
         attachments=contents.attachments,
         kind=kind_of(root, subject, bounce=bounces is not None),
         bounces=bounces or (),
@@ -81,6 +83,10 @@ def parse_mail(raw: bytes) -> ParsedMail:
 
 
 _ADDRESS_HEADERS = ("from", "sender", "reply-to", "to", "cc", "bcc")
+
+
+#: Headers of ours mean nothing on a mail that comes in: anybody can write them.
+_OURS = "x-kolibri-"
 
 
 _FORWARD = re.compile(r"\s*(?:fwd?|wg|tr|rv|doorst)\s*:", re.I)

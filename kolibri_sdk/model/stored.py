@@ -60,6 +60,7 @@ class StoredMessage:
     kind: MessageKind = MessageKind.ORDINARY
     record: RecordKey | None = None
     grade: str | None = None
+    bounced: tuple[str, ...] = ()  #: Message-IDs of the mails that it reports as not delivered
     defects: tuple[str, ...] = ()
     error: str = ""
     attempts: int = 0

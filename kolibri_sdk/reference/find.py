@@ -49,14 +49,12 @@ def find_references(
     """The reference of each of these messages.
 
     A signed token counts most, the newest first; then a subject tag from a known sender; then
-    References and In-Reply-To that name a mail which we sent. A bare number, or a tag from an
+    References, In-Reply-To or a bounce that name a mail which we sent. A bare number, or a tag from an
     unknown sender, is a suggestion and never attaches by itself. A record that no longer exists
     is no hit.
     """
     secrets = keys.everything(tx)
-    sent = messages.of_message_ids(
-        tx, {name for item in found for name in (*item.in_reply_to, *item.references)}
-    )
+    sent = messages.of_message_ids(tx, {name for item in found for name in _answered(item)})
     every = [_candidates(tx, tables, secrets, sent, item) for item in found]
     known = messages.correspondents(
         tx, {hit.record for one in every for hit in (*one.signed, *one.tagged)}
@@ -81,7 +79,7 @@ def _candidates(
                 ReferenceHit(token.record, Grade.SIGNED, carried.carrier, token.issued_at)
             )
     result.signed.sort(key=lambda hit: -hit.issued_at)
-    for name in (*reversed(item.in_reply_to), *reversed(item.references)):
+    for name in _answered(item):
         if name in sent:
             result.headers.append(ReferenceHit(sent[name], Grade.HEADER, "references"))
     for number, tag in tags_in(item):
@@ -96,6 +94,11 @@ def _candidates(
         for record in (_numbered(tx, tables, bare) if bare else ())
     ]
     return result
+
+
+def _answered(item: StoredMessage) -> tuple[str, ...]:
+    """The Message-IDs that it answers or returns, the nearest first."""
+    return (*item.bounced, *reversed(item.in_reply_to), *reversed(item.references))
 
 
 def _numbered(tx: sa.Connection, tables: Tables, numbers: list[str]) -> Iterable[RecordKey]:

@@ -470,6 +470,11 @@ def _stored(row: sa.RowMapping) -> StoredMessage:
         kind=MessageKind(row["kind"]),
         record=record,
         grade=row["grade"],
+        bounced=tuple(
+            report["original_message_id"]
+            for report in row["bounces"] or ()
+            if report["original_message_id"]
+        ),
         defects=tuple(row["defects"] or ()),
         error=row["error"],
         attempts=row["attempts"],

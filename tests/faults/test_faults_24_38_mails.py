@@ -1,4 +1,4 @@
-"""Faults 24-38: floods, mails without this and that, repeats, hostile bytes, scripts."""
+"""Faults 24-38: floods, mails without this and that, repeats, hostile bytes, hostile subjects."""
 
 from __future__ import annotations
 
