@@ -94,6 +94,9 @@ class StoredMessage:
             reply_text=mail.reply_text,
             headers=mail.headers,
             kind=mail.kind,
+            bounced=tuple(
+                report.original_message_id for report in mail.bounces if report.original_message_id
+            ),
             defects=mail.defects,
             attachments=tuple(
                 StoredAttachment(

@@ -49,9 +49,9 @@ def find_references(
     """The reference of each of these messages.
 
     A signed token counts most, the newest first; then a subject tag from a known sender; then
-    References, In-Reply-To or a bounce that name a mail which we sent. A bare number, or a tag from an
-    unknown sender, is a suggestion and never attaches by itself. A record that no longer exists
-    is no hit.
+    References, In-Reply-To or a bounce that name a mail which we sent. A bare number, or a tag
+    from an unknown sender, is a suggestion and never attaches by itself. A record that no longer
+    exists is no hit.
     """
     secrets = keys.everything(tx)
     sent = messages.of_message_ids(tx, {name for item in found for name in _answered(item)})
