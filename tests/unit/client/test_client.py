@@ -150,7 +150,7 @@ def test_messages_of_a_time_with_and_without_a_zone(k: Kolibri) -> None:
     assert ids(since="2026-05-01T09:00:00") == [late]
     assert ids(since="2026-05-01T10:00:00+02:00") == [early, late]
     assert ids(since="2026-05-01T10:30:00+02:00") == [late]
-    assert ids(since=datetime(2026, 5, 1, 9)) == [late]  # noqa: DTZ001 - taken as UTC
+    assert ids(since=datetime(2026, 5, 1, 9)) == [late]  # noqa: DTZ001 - taken as UTC  # noqa: DTZ001 - what a person types
     assert ids(since=pd.Timestamp("2026-05-01 09:00", tz="UTC")) == [late]
     assert ids(since=date(2026, 5, 2)) == []
     assert ids(until="2026-05-01T10:00:00") == [early]
