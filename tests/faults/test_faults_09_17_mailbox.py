@@ -246,3 +246,20 @@ def test_fault_22_a_refused_login_is_said_and_never_becomes_a_storm(new_desk: Ne
     with served(desk, ImapDouble(some_mails(1))), clock.fixed(start + timedelta(hours=4)):
         desk.healthy_poll()
     assert desk.titles() == ["Mail 1"]
+
+
+def test_fault_22_a_password_that_is_not_there_is_said_and_the_others_are_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+    desk.drop(letter("Request"))
+    server = {"protocol": "imap", "host": "127.0.0.1", "port": 1, "user": "anna"}
+    inbound = {**server, "password": {"env": PASSWORD_VARIABLE}}
+    desk.folder.mailbox("forgotten", inbound=inbound)
+
+    report = desk.poll()
+
+    (told,) = report.errors
+    assert told.startswith("Mailbox forgotten: ")
+    assert PASSWORD_VARIABLE in told
+    assert desk.titles() == ["Request"]

@@ -272,3 +272,19 @@ def test_fault_47_a_template_that_fails_keeps_its_own_mail_and_nothing_else(
     with clock.fixed(clock.now() + timedelta(hours=1)):
         desk.healthy_poll()
     assert len(desk.sent()) == 1
+
+
+def test_fault_45_an_entity_whose_table_does_not_fit_stops_its_own_rules_alone(desk: Desk) -> None:
+    desk.drop(letter("One"))
+    desk.healthy_poll()
+    fields = {"table": "incident", "fields": {"title": "text", "nowhere": "text"}}
+    desk.folder.document("rules/entities/misfit.yaml", fields)
+    misfit = {"create_record": {"entity": "misfit", "set": {"title": "message.subject"}}}
+    desk.rule("misfit", {"order": 1, "when": 'message.subject === "guilty"', "then": [misfit]})
+    desk.drop(letter("guilty"), letter("Two"))
+
+    report = desk.poll()
+
+    assert any("no column 'nowhere'" in error for error in report.errors), report.errors
+    assert desk.states() == {"One": "done", "guilty": "failed", "Two": "done"}
+    assert desk.titles() == ["One", "Two"]
