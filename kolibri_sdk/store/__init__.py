@@ -8,8 +8,9 @@ connection of a transaction: ``messages``, ``blobs``, ``ledger``, ``records`` (t
 
 from __future__ import annotations
 
+from kolibri_sdk.store.column_values import as_plain
 from kolibri_sdk.store.engine import Store
-from kolibri_sdk.store.records import Tables, as_plain
+from kolibri_sdk.store.records import Tables
 from kolibri_sdk.store.upgrade import require_current, schema_version, upgrade
 
 __all__ = ["Store", "Tables", "as_plain", "require_current", "schema_version", "upgrade"]

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 
-from kolibri_sdk import clock
 from kolibri_sdk.errors import ActionError, ConfigurationError, NotFound
 from kolibri_sdk.model.entity import Entity, FieldType, RecordKey
+from kolibri_sdk.store.column_values import adapt_types, as_plain, fitting, from_trigger
 from kolibri_sdk.store.dialect import take_turns
-from kolibri_sdk.store.schema import BigId, Json, UtcDateTime, storable, storable_json
+from kolibri_sdk.store.schema import BigId, Json, UtcDateTime
 
-__all__ = ["Tables", "as_plain"]
+__all__ = ["Tables"]
 
 _TYPES: dict[FieldType, Any] = {
     FieldType.TEXT: sa.Text,
@@ -31,41 +26,6 @@ _TYPES: dict[FieldType, Any] = {
     FieldType.JSON: Json,
 }
 _INTEGER_BITS = 63  #: what SQLite and PostgreSQL hold beside the sign
-
-
-def _moment(text: str) -> datetime:
-    return clock.utc(datetime.fromisoformat(text))
-
-
-#: How text is read that is meant for a column of this type.
-_READ: dict[type[Any], Callable[[str], Any]] = {
-    UtcDateTime: _moment,
-    sa.DateTime: _moment,
-    sa.Date: date.fromisoformat,
-    sa.Time: time.fromisoformat,
-    sa.Uuid: UUID,
-}
-
-
-def as_plain(value: Any) -> Any:
-    """A column's value as JSON knows it: times as ISO text, numbers as numbers, bytes left out."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return None
-    if isinstance(value, float | Decimal) and not math.isfinite(value):
-        return None
-    if isinstance(value, datetime):
-        return clock.utc(value).isoformat() if value.tzinfo else value.isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, dict):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_plain(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return str(value)
 
 
 class Tables:
@@ -103,7 +63,7 @@ class Tables:
             take_turns(tx)
             _described(entity).create(tx, checkfirst=True)
         table = sa.Table(entity.table, sa.MetaData(), autoload_with=tx, resolve_fks=False)
-        _adapt_types(tx, entity, table)
+        adapt_types(tx, entity, table)
         _require_columns(entity, table)
         self._tables[name] = table
         return table
@@ -123,7 +83,7 @@ class Tables:
     ) -> tuple[RecordKey, dict[str, Any]]:
         """Make a record; its key, and the record as it is now in the database."""
         entity, table = self.entity(name), self.ensure(tx, name)
-        row = {field: _fitting(entity, table, field, value) for field, value in values.items()}
+        row = {field: fitting(entity, table, field, value) for field, value in values.items()}
         if entity.number and entity.number not in row and entity.key not in row:
             key = _next_key(tx, table, entity.key)
             if key is not None:
@@ -146,7 +106,7 @@ class Tables:
             When there is no such record.
         """
         entity, table = self.entity(record.entity), self.ensure(tx, record.entity)
-        row = {field: _fitting(entity, table, field, value) for field, value in values.items()}
+        row = {field: fitting(entity, table, field, value) for field, value in values.items()}
         with _fault_of_values(entity):
             changed = tx.execute(sa.update(table).where(_is(table, entity, record)).values(row))
         if changed.rowcount == 0:
@@ -163,13 +123,7 @@ class Tables:
         """
         entity, table = self.entity(record.entity), self.ensure(tx, record.entity)
         query = sa.select(table).where(_is(table, entity, record)).limit(2)
-        try:
-            rows = tx.execute(query).mappings().all()
-        except (ValueError, TypeError) as error:
-            raise ActionError(
-                f"The record {record} cannot be read ({error})",
-                f"A column of the table {entity.table} holds what its type does not allow",
-            ) from error
+        rows = tx.execute(query).mappings().all()
         if not rows:
             raise NotFound(f"There is no record {record}", "It may have been deleted")
         if len(rows) > 1:
@@ -192,7 +146,7 @@ class Tables:
         SQLite's triggers know booleans as 0 and 1 and times as text without a zone.
         """
         table = self.ensure(tx, name)
-        return {field: _from_trigger(table, field, value) for field, value in raw.items()}
+        return {field: from_trigger(table, field, value) for field, value in raw.items()}
 
     def select(self, tx: sa.Connection, name: str) -> list[dict[str, Any]]:
         """All records of an entity, by key."""
@@ -220,15 +174,6 @@ def _described(entity: Entity) -> sa.Table:
     return sa.Table(entity.table, sa.MetaData(), *columns)
 
 
-def _adapt_types(tx: sa.Connection, entity: Entity, table: sa.Table) -> None:
-    for column in table.c:
-        if entity.fields.get(column.name) is FieldType.DATETIME:
-            column.type = UtcDateTime()
-        elif tx.dialect.name == "sqlite" and isinstance(column.type, sa.Numeric):
-            # SQLite calls any type NUMERIC that it does not know, such as UUID; nothing to convert.
-            column.type = sa.types.NullType()
-
-
 @contextmanager
 def _fault_of_values(entity: Entity) -> Iterator[None]:
     """Tell a value that the database or its driver does not take as a fault of the rule.
@@ -248,28 +193,6 @@ def _fault_of_values(entity: Entity) -> Iterator[None]:
             f"({getattr(error, 'orig', error)})",
             f"Compare the values with the columns of the table {entity.table}",
         ) from error
-
-
-def _from_trigger(table: sa.Table, field: str, value: Any) -> Any:
-    kind = table.c[field].type if field in table.c else None
-    if isinstance(kind, sa.LargeBinary):
-        return None
-    if isinstance(kind, sa.Boolean) and value is not None:
-        return bool(value)
-    if isinstance(kind, sa.DateTime | UtcDateTime) and isinstance(value, str):
-        return _moment_from_trigger(kind, value)
-    if isinstance(kind, sa.JSON) and isinstance(value, str):
-        return json.loads(value)
-    return value
-
-
-def _moment_from_trigger(kind: Any, value: str) -> Any:
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return value  # SQLite takes any text into any column
-    known = moment.tzinfo is not None or not isinstance(kind, UtcDateTime)
-    return as_plain(moment if known else moment.replace(tzinfo=UTC))
 
 
 def _require_columns(entity: Entity, table: sa.Table) -> None:
@@ -292,37 +215,6 @@ def _is(table: sa.Table, entity: Entity, record: RecordKey) -> sa.ColumnElement[
         return sa.false()
     same: sa.ColumnElement[bool] = column == value
     return same
-
-
-def _fitting(entity: Entity, table: sa.Table, field: str, value: Any) -> Any:
-    if field not in table.c:
-        raise ActionError(
-            f"{entity.name} has no field {field!r}",
-            "It has: " + ", ".join(sorted(table.c.keys())),
-        )
-    kind = table.c[field].type
-    if isinstance(value, dict | list) and not isinstance(kind, sa.JSON):
-        return storable(json.dumps(value, ensure_ascii=False))
-    if isinstance(kind, sa.JSON):
-        return storable_json(value)
-    if isinstance(kind, sa.Text | sa.String) and isinstance(value, int | float | bool):
-        return json.dumps(value)
-    for known, read in _READ.items():
-        if isinstance(value, str) and isinstance(kind, known):
-            value = _read(entity, field, value, read)
-    if isinstance(value, datetime) and isinstance(kind, sa.DateTime) and not kind.timezone:
-        return clock.utc(value).replace(tzinfo=None)
-    return storable(value) if isinstance(value, str) else value
-
-
-def _read(entity: Entity, field: str, value: str, read: Callable[[str], Any]) -> Any:
-    try:
-        return read(value)
-    except ValueError as error:
-        raise ActionError(
-            f"{entity.name}.{field} cannot hold {value!r} ({error})",
-            "Times and dates are ISO 8601, times with a zone, such as message.received",
-        ) from error
 
 
 def _next_key(tx: sa.Connection, table: sa.Table, key: str) -> int | None:
