@@ -134,10 +134,10 @@ class Tables:
         return {name: as_plain(value) for name, value in rows[0].items()}
 
     def find(self, tx: sa.Connection, record: RecordKey) -> dict[str, Any] | None:
-        """The record's fields, or None when there is no such record or no such entity."""
+        """The record's fields; None when there is no such record, or no usable table of it."""
         try:
             return self.get(tx, record)
-        except NotFound:
+        except (NotFound, ConfigurationError):
             return None
 
     def plain(self, tx: sa.Connection, name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,10 @@ class Tables:
 
         SQLite's triggers know booleans as 0 and 1 and times as text without a zone.
         """
-        table = self.ensure(tx, name)
+        try:
+            table = self.ensure(tx, name)
+        except ConfigurationError:  # it has changed since; the event tells what it was
+            return dict(raw)
         return {field: from_trigger(table, field, value) for field, value in raw.items()}
 
     def select(self, tx: sa.Connection, name: str) -> list[dict[str, Any]]:
@@ -155,11 +158,14 @@ class Tables:
         return [dict(row) for row in tx.execute(query).mappings()]
 
     def of_numbers(self, tx: sa.Connection, name: str, numbers: list[str]) -> list[RecordKey]:
-        """The records that people call by these numbers."""
+        """The records that people call by these numbers; none where the table cannot be used."""
         entity = self.entity(name)
         if entity.number is None:
             return []
-        table = self.ensure(tx, name)
+        try:
+            table = self.ensure(tx, name)
+        except ConfigurationError:
+            return []
         query = sa.select(table.c[entity.key]).where(table.c[entity.number].in_(numbers))
         return [RecordKey(entity=name, key=str(key)) for key in tx.scalars(query)]
 
