@@ -17,7 +17,7 @@ from kolibri_sdk.errors import ActionError
 from kolibri_sdk.model.entity import Entity, FieldType
 from kolibri_sdk.store.schema import UtcDateTime, storable, storable_json
 
-__all__ = ["adapt_types", "as_plain", "fitting", "from_trigger"]
+__all__ = ["Loose", "adapt_types", "as_plain", "fitting", "from_trigger"]
 
 
 class Loose(sa.types.TypeDecorator[Any]):
