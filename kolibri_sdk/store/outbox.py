@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -122,7 +123,11 @@ def queued_since(
 ) -> dict[str, int]:
     """How many automatic mails went, or are to go, to each of these addresses since then."""
     wanted = {address.lower() for address in addresses}
+    # Most rows are about others; the database leaves them out faster than Python would.
+    text = sa.func.lower(sa.cast(outbox.c.recipients, sa.Text))
+    named = (text.contains(json.dumps(a, ensure_ascii=False), autoescape=True) for a in wanted)
     query = sa.select(outbox.c.recipients).where(
+        sa.or_(sa.false(), *named),
         outbox.c.mailbox == mailbox,
         outbox.c.created_at >= since,
         outbox.c.state.not_in((OutboxState.CANCELLED.value, OutboxState.HELD.value)),

@@ -324,6 +324,7 @@ outbox = sa.Table(
     _column("blob", Text, nullable=True),
     _column("error", Text, server_default=""),
     sa.Index("kolibri_outbox_by_state", "state", "due_at"),
+    sa.Index("kolibri_outbox_by_mailbox", "mailbox", "created_at"),
     sa.Index("kolibri_outbox_by_message", "message"),
 )
 
