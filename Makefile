@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.set-up
 SOURCES := kolibri_sdk tests notebooks .hatch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench soak clean
+.PHONY: help setup demo test check format bench soak exam clean
 
 help:  ## say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -44,6 +44,11 @@ bench: $(STAMP)  ## measure the speed, against other libraries on the same serve
 
 soak: $(STAMP)  ## the tests that take minutes
 	$(BIN)/pytest -m soak
+
+exam: $(STAMP)  ## examine the parser on foreign mails: make exam EXAM=FOLDER [OPTIONS='--failures 5']
+	@test -n '$(EXAM)' || { echo "Say in which folder the examination lies: make exam EXAM=FOLDER" >&2; exit 1; }
+	@test -f '$(EXAM)/exam.py' || { echo "There is no exam.py in '$(EXAM)': make exam EXAM=FOLDER" >&2; exit 1; }
+	$(BIN)/python '$(EXAM)/exam.py' tests.exam:mail --reply tests.exam:reply --bounce tests.exam:bounce --mem 512 $(OPTIONS)
 
 clean:  ## remove what was made, .venv included
 	rm -rf $(VENV) .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
