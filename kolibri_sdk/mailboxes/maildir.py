@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from kolibri_sdk.mailboxes.source import Batch, Fetched, FolderStatus, Listed, L
 from kolibri_sdk.mailboxes.survey import FolderCount, Survey
 
 __all__ = ["MaildirSource"]
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 class _File(NamedTuple):
@@ -66,7 +69,7 @@ class MaildirSource:
     def list(self, *, unread: bool, above: int | None, since: datetime | None) -> Listing:  # noqa: ARG002 (not ordered: the ledger decides)
         """All mails with their seen flag, in order of arrival."""
         self._files = self._scan()
-        files = sorted(self._files.values(), key=lambda file: (file.arrived, file.uid))
+        files = sorted(self._files.values(), key=_by_arrival)
         return [
             Listed(file.uid, file.size, file.seen)
             for file in files
@@ -161,6 +164,12 @@ class MaildirSource:
                 f"{error.filename or self._path}: {error.strerror} while {doing}",
                 "Check that the folder is there and that we may read and rename files in it.",
             ) from error
+
+
+def _by_arrival(file: _File) -> tuple[datetime, list[int], str]:
+    # Names tell microseconds and a counter, without leading zeros: within one tick of the file
+    # system's clock they decide.
+    return file.arrived, [int(digits) for digits in _DIGITS.findall(file.uid)], file.uid
 
 
 def _file(entry: os.DirEntry[str]) -> _File | None:

@@ -93,11 +93,9 @@ def _fetch_folder(
     listed = _list(mailbox, source, status, state)
     checkpoint.reach("fetch.listed")
     _enlist(system, mailbox, status, state, listed)
-    by_uid = {item.uid: item for item in listed}
     with system.store.read() as tx:
         waiting = ledger.to_fetch(tx, mailbox.name, folder, status.uidvalidity)
-    wanted = [by_uid.get(uid) or Listed(uid, None, seen=False) for uid in _sorted(waiting)]
-    for batch in source.fetch(wanted):
+    for batch in source.fetch(_in_order(waiting, listed)):
         report.count(mailbox.name, "fetched", sum(item.raw is not None for item in batch))
         checkpoint.reach("fetch.batch")
         _store(system, mailbox, status, batch, report)
@@ -158,8 +156,18 @@ def _enlist(
         )
 
 
-def _sorted(uids: Iterable[str]) -> list[str]:
-    return sorted(uids, key=lambda uid: (int(uid), "") if uid.isdigit() else (0, uid))
+def _in_order(waiting: Iterable[str], listed: Sequence[Listed]) -> list[Listed]:
+    """What waits to be fetched: left over from earlier passes, then as the server lists it.
+
+    UIDs tell the order of arrival in IMAP alone; POP3 and Maildir list by arrival.
+    """
+    open_ = set(waiting)
+    left_over = open_ - {item.uid for item in listed}
+    earlier = sorted(left_over, key=lambda uid: (int(uid) if uid.isdigit() else 0, uid))
+    return [
+        *(Listed(uid, None, seen=False) for uid in earlier),
+        *(item for item in listed if item.uid in open_),
+    ]
 
 
 def _store(

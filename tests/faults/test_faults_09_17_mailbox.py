@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -213,6 +214,24 @@ def test_fault_16_17_a_mail_that_can_be_fetched_again_is_not_lost(desk: Desk, fa
         getattr(double, fault).clear()
         desk.healthy_poll()
     assert sorted(desk.titles()) == ["Mail 1", "Mail 2", "Mail 3"]
+
+
+def test_fault_15_names_that_tell_no_order_leave_the_order_of_arrival(desk: Desk) -> None:
+    subjects = [f"Mail {number}" for number in range(1, 13)]
+    desk.drop(*map(letter, subjects))
+    now = clock.now().timestamp()
+    for number, subject in enumerate(subjects):
+        (file,) = [
+            f
+            for f in (desk.root / "mail/support/new").iterdir()
+            if f"Subject: {subject}\r\n".encode() in f.read_bytes()
+        ]
+        aside = file.with_name(f"{number * 7 % 12}.host")  # sorted by name, they are in disorder
+        os.utime(file.rename(aside), (now + number, now + number))
+
+    desk.healthy_poll()
+
+    assert desk.titles() == subjects
 
 
 @pytest.mark.usefixtures("password")

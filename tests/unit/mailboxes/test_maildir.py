@@ -54,6 +54,19 @@ def test_all_mail_in_order_of_arrival_with_its_flag(inbox: Path) -> None:
     assert first.received_at == NOON - timedelta(hours=2)
 
 
+def test_within_one_tick_the_numbers_in_the_names_tell_the_order(inbox: Path) -> None:
+    for name in ("1764.M41P7Q10.host", "1764.M41P7Q9.host", "1764.M9P7Q8.host"):
+        file = inbox / "new" / name
+        file.write_bytes(b"Subject: Hello\n\nbody\n")
+        os.utime(file, (NOON.timestamp(), NOON.timestamp() + 1))
+    listed = opened(inbox).list(unread=True, above=None, since=None)
+    assert [mail.uid for mail in listed[-3:]] == [
+        "1764.M9P7Q8.host",
+        "1764.M41P7Q9.host",
+        "1764.M41P7Q10.host",
+    ]
+
+
 def test_since_is_exact(inbox: Path) -> None:
     since = NOON - timedelta(hours=1)
     listed = opened(inbox).list(unread=False, above=None, since=since)
