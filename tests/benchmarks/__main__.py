@@ -1,30 +1,53 @@
-"""Run the benchmarks: ``python -m tests.benchmarks [--mails N] [--rounds N]``."""
+"""Measure speed as ratios: all of it takes some six minutes, one benchmark alone far less.
+
+Results of benchmarks that are not run stay as they are in latest.json.
+"""
 
 from __future__ import annotations
 
 import argparse
-import os
+import time
+from collections.abc import Callable
 
-from tests.benchmarks.incoming import measure_incoming
-from tests.benchmarks.measure import LATEST, write
-from tests.servers.dovecot import PASSWORD_VARIABLE, running_dovecot
+from tests.benchmarks.idle import measure_idle
+from tests.benchmarks.ingest import measure_ingest
+from tests.benchmarks.measure import LATEST, Result, Settings, table, write
+from tests.benchmarks.memory import measure_memory
+from tests.benchmarks.parser import measure_parser
+
+#: In this order; each returns its results.
+BENCHMARKS: dict[str, Callable[[Settings], list[Result]]] = {
+    "parser": measure_parser,
+    "ingest": measure_ingest,
+    "memory": measure_memory,
+    "idle": measure_idle,
+}
+_MINUTES = 8.0
 
 
 def main() -> None:
-    """Measure, print, and keep the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mails", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
-    chosen = parser.parse_args()
-    # imaplib's LOGIN, which the peer uses, knows ASCII passwords only.
-    os.environ[PASSWORD_VARIABLE] = "plain-password"
-    with running_dovecot(os.environ[PASSWORD_VARIABLE]) as dovecot:
-        print(f"incoming: {chosen.mails} mails, {chosen.rounds} rounds")
-        results = measure_incoming(dovecot, chosen.mails, chosen.rounds)
-    for result in results:
-        print(f"  {result}")
-    write(results)
-    print(f"written to {LATEST.name}")
+    """Measure, print a table, and keep the figures."""
+    usage = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    usage.add_argument(
+        "--only", action="append", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS)
+    )
+    usage.add_argument("--mails", type=int, default=Settings.mails, help="to be ingested")
+    usage.add_argument("--rounds", type=int, default=Settings.rounds)
+    usage.add_argument("--minutes", type=float, default=_MINUTES, help="start none after these")
+    chosen = usage.parse_args()
+    settings = Settings(mails=chosen.mails, rounds=chosen.rounds)
+    started = time.monotonic()
+    results: list[Result] = []
+    for name in chosen.only or BENCHMARKS:
+        elapsed = (time.monotonic() - started) / 60
+        if elapsed >= chosen.minutes:
+            print(f"{name}: not run, {elapsed:.0f} minutes are over")
+            continue
+        print(f"{name}: {(BENCHMARKS[name].__doc__ or '').splitlines()[0]}", flush=True)
+        found = BENCHMARKS[name](settings)
+        write(found)
+        results += found
+    print(f"\n{table(results)}\n\nwritten to {LATEST.name}")
 
 
 if __name__ == "__main__":

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["LATEST", "Result", "ratios", "write"]
+__all__ = [
+    "LATEST",
+    "Area",
+    "Result",
+    "Settings",
+    "cpu_seconds",
+    "in_turn",
+    "rates",
+    "table",
+    "write",
+]
 
 LATEST = Path(__file__).with_name("latest.json")
+Area = Literal["incoming", "outgoing", "lab", "scale"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much to measure; every benchmark takes what concerns it."""
+
+    mails: int = 2_000
+    rounds: int = 3
 
 
 @dataclass(frozen=True)
 class Result:
     """One figure: a ratio, its goal, and how far apart the rounds were."""
 
-    area: Literal["incoming", "outgoing", "lab", "scale"]
+    area: Area
     id: str
     ratio: float
     goal: float
@@ -30,7 +50,7 @@ class Result:
     @classmethod
     def of(
         cls,
-        area: Literal["incoming", "outgoing", "lab", "scale"],
+        area: Area,
         name: str,
         pairs: Sequence[float],
         goal: float,
@@ -42,24 +62,25 @@ class Result:
         spread = (max(pairs) - min(pairs)) / middle
         return cls(area, name, round(middle, 3), goal, better, met, len(pairs), round(spread, 3))
 
-    def __str__(self) -> str:
-        sign = "≥" if self.better == "higher" else "≤"
-        met = "met" if self.met else "NOT met"
-        return f"{self.id}: {self.ratio:.2f}x (goal {sign} {self.goal:g}x, {met})"
 
+def in_turn(rounds: int, **runs: Callable[[], float]) -> dict[str, list[float]]:
+    """Measure several things in turn, so that a slow minute of the machine hits all of them.
 
-def ratios(
-    rounds: int, ours: Callable[[], float], peer: Callable[[], float]
-) -> tuple[list[float], list[float]]:
-    """Measure the two in turn, so that a slow minute of the machine hits both.
-
-    Each callable returns the seconds it took. Returned are our seconds and the peer's, by round.
+    Each callable returns what it measured, such as seconds; returned is one list for each, by
+    round.
     """
-    mine, theirs = [], []
+    taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
-        theirs.append(peer())
-        mine.append(ours())
-    return mine, theirs
+        for name, run in runs.items():
+            taken[name].append(run())
+    return taken
+
+
+def cpu_seconds(run: Callable[[], object]) -> float:
+    """The processor time that a call takes in this process, whatever else the machine does."""
+    before = time.process_time()
+    run()
+    return time.process_time() - before
 
 
 def write(results: Sequence[Result]) -> None:
@@ -70,3 +91,31 @@ def write(results: Sequence[Result]) -> None:
     kept |= {result.id: asdict(result) for result in results}
     rows = sorted(kept.values(), key=lambda row: (str(row["area"]), str(row["id"])))
     LATEST.write_text(json.dumps({"results": rows}, indent=2) + "\n")
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results for a terminal, one a line, with goal and whether it is met."""
+    rows = [("area", "what", "ratio", "goal", "", "spread")]
+    rows += [_row(result) for result in results]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines)
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    sign = "≥" if result.better == "higher" else "≤"
+    met = "met" if result.met else "NOT met"
+    spread = f"{result.spread:.0%} over {result.rounds}"
+    ratio, goal = f"{result.ratio:.2f}x", f"{sign} {result.goal:g}x"
+    return (result.area, result.id, ratio, goal, met, spread)
+
+
+def rates(count: int, seconds: Mapping[str, Sequence[float]]) -> str:
+    """The absolute figures behind ratios, for who watches: mails per second, by round."""
+    return "\n".join(
+        f"  {name}: {', '.join(f'{count / one:,.0f}' for one in taken)} mails/s"
+        for name, taken in seconds.items()
+    )
