@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-__all__ = ["fixed", "now", "sleep", "stopwatch", "utc"]
+__all__ = ["fixed", "is_running", "now", "sleep", "stopwatch", "utc"]
 
 _sources: list[Callable[[], datetime]] = []  # the last one counts; empty is the real clock
 
@@ -40,6 +40,11 @@ def utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone; give an aware datetime")
     return moment.astimezone(UTC)
+
+
+def is_running() -> bool:
+    """Whether this is the real clock: while a test has set it, nobody waits for the time."""
+    return not _sources
 
 
 def sleep(seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kolibri_sdk.mailboxes.check import MailboxCheck, SideCheck, check_mailbox
+from kolibri_sdk.mailboxes.kept import Connections
 from kolibri_sdk.mailboxes.opening import open_source, open_transport
 from kolibri_sdk.mailboxes.password import resolve
 from kolibri_sdk.mailboxes.source import Batch, Fetched, FolderStatus, Listed, Listing, MailSource
@@ -11,6 +12,7 @@ from kolibri_sdk.mailboxes.transport import MailTransport
 
 __all__ = [
     "Batch",
+    "Connections",
     "Fetched",
     "FolderCount",
     "FolderStatus",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
 from imapclient import DELETED, SEEN
 
+from kolibri_sdk import clock
 from kolibri_sdk.checkpoint import reach
-from kolibri_sdk.errors import ConnectionFailed
+from kolibri_sdk.errors import ConnectionFailed, MailboxError
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
 from kolibri_sdk.mailboxes.imap_answer import MONTHS, Answer
-from kolibri_sdk.mailboxes.imap_session import LINE_LOST, ImapSession
+from kolibri_sdk.mailboxes.imap_session import LINE_LOST, ImapSession, Opened
 from kolibri_sdk.mailboxes.source import (
     BATCH_MAILS,
     Batch,
@@ -31,6 +33,8 @@ RECONNECTS = 24  #: per batch: enough to corner two mails on which the server ha
 WHOLE = "(UID FLAGS INTERNALDATE BODY.PEEK[])"  # PEEK: the flags stay as they are
 SIZE = "(UID RFC822.SIZE)"
 ARRIVAL = "(UID INTERNALDATE)"
+MOST_WATCHED = 4  #: folders that are watched by IDLE, each on a connection of its own
+WATCH_ANEW = 600.0  #: seconds after which a refused connection for watching is tried again
 
 _T = TypeVar("_T")
 
@@ -50,8 +54,12 @@ class ImapSource:
 
     def __init__(self, endpoint: Endpoint, password: str, folders: Sequence[str]) -> None:
         self._endpoint = endpoint
+        self._password = password
         self._folders = tuple(folders)
         self._reconnects = RECONNECTS
+        self._listed: dict[str, tuple[Opened, object]] = {}  # folder → what was asked, and when
+        self._watchers: dict[str, ImapSession] = {}
+        self._since_refused: Callable[[], float] = lambda: math.inf
         self._session = ImapSession(endpoint, password)
 
     def folders(self) -> tuple[str, ...]:
@@ -63,7 +71,15 @@ class ImapSource:
         return self._session.open(folder)
 
     def list(self, *, unread: bool, above: int | None, since: datetime | None) -> Listing:
-        """The mails that may be new, by growing UID; sizes are asked for when they are fetched."""
+        """The mails that may be new, by growing UID; sizes are asked for when they are fetched.
+
+        None, if nothing has changed in the folder since the same was asked on this connection.
+        """
+        opened, asked = self._session.opened, (unread, above, since)
+        assert opened is not None, "a folder is open"
+        if opened.modseq is not None and self._listed.get(opened.status.folder) == (opened, asked):
+            return []
+        self._listed[opened.status.folder] = opened, asked
         low = (above or 0) + 1
         with self._endpoint.told("looking for new mail"):
             unseen = self._session.search("UNSEEN", low=1 if unread else low)
@@ -117,9 +133,68 @@ class ImapSource:
             folders=tuple(self._session.count(folder) for folder in self._folders),
         )
 
+    def resume(self) -> bool:
+        """Go on with a connection that was kept; False where it is dead."""
+        try:
+            self._session.resume()
+        except LINE_LOST:
+            self._drop()
+            return False
+        return True
+
+    def watched(self) -> tuple[Sequence[ImapSession], bool]:
+        """The sessions that can be in IDLE, each on a folder; whether one holds new mail already.
+
+        There is none where the server has no IDLE. The first folder is watched on our own
+        connection, the next ones on one more each, up to ``MOST_WATCHED`` in all: servers allow a
+        mailbox ten connections or so. Folders beyond that, and those whose connection was
+        refused, are looked at in every pass.
+        """
+        with self._endpoint.told("asking for IDLE"):
+            if not self._session.client.has_capability("IDLE"):
+                return (), False
+        first = self._folders[0]
+        new = False
+        if self._session.opened is None or self._session.opened.status.folder != first:
+            self._session.open(first)
+            new = self._grown(self._session)
+        wanted = self._folders[1:MOST_WATCHED]
+        if len(self._watchers) < len(wanted) and self._since_refused() > WATCH_ANEW:
+            self._since_refused = clock.stopwatch()
+            self._open_watchers([f for f in wanted if f not in self._watchers])
+            new |= any(self._grown(session) for session in self._watchers.values())
+        return (self._session, *self._watchers.values()), new
+
+    def unwatch(self, session: ImapSession) -> bool:
+        """Give up a session whose line was lost; whether it was our own, so that all is over."""
+        session.drop()
+        self._watchers = {f: kept for f, kept in self._watchers.items() if kept is not session}
+        return session is self._session
+
+    def _grown(self, session: ImapSession) -> bool:
+        """Whether there was new mail in its folder when it was opened for watching."""
+        assert session.opened is not None
+        status = session.opened.status
+        listed = self._listed.get(status.folder)
+        return listed is not None and listed[0].status.uidnext != status.uidnext
+
+    def _open_watchers(self, folders: Sequence[str]) -> None:
+        for folder in folders:
+            try:
+                session = ImapSession(self._endpoint, self._password)
+            except MailboxError:
+                return  # too many connections, most likely: the pass looks into this folder
+            try:
+                session.open(folder)
+            except MailboxError:
+                session.drop()
+                continue
+            self._watchers[folder] = session
+
     def close(self) -> None:
         """Log out; never raises."""
-        self._session.close()
+        for session in (self._session, *self._watchers.values()):
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -131,9 +206,13 @@ class ImapSource:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, ConnectionFailed):
-            self._session.drop()  # a goodbye would wait for an answer once more
+            self._drop()  # a goodbye would wait for an answer once more
         else:
             self.close()
+
+    def _drop(self) -> None:
+        for session in (self._session, *self._watchers.values()):
+            session.drop()
 
     def _arrived_since(self, since: datetime, wanted: set[int]) -> set[int]:
         # SEARCH SINCE knows days only, in no particular zone: a day wider first, then exactly.

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import imaplib
-import socket
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
-from imapclient import IMAPClient, SocketTimeout
-from imapclient.exceptions import IMAPClientReadOnlyError
-
+from kolibri_sdk import clock
 from kolibri_sdk.errors import ServerRefused
 from kolibri_sdk.mailboxes.argument import plain
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
 from kolibri_sdk.mailboxes.imap_answer import Answer, read_answers, uid_set
+from kolibri_sdk.mailboxes.imap_line import ImapClient
 from kolibri_sdk.mailboxes.source import FolderStatus
 from kolibri_sdk.mailboxes.survey import FolderCount
 from kolibri_sdk.model.mailbox import Security
 
-__all__ = ["LINE_LOST", "ImapSession"]
+__all__ = ["LINE_LOST", "ImapSession", "Opened"]
 
+IDLE_AGAIN = 240.0  #: seconds: routers that translate addresses forget a silent line after 300
+GOODBYE = 5.0  #: seconds that we wait for the answer to a goodbye, which nobody needs
 LINE_LOST = (imaplib.IMAP4.abort, OSError)
+_SAID = re.compile(rb"\[(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d+)\]", re.IGNORECASE)
 SEARCH_WINDOW = 80_000  #: UIDs asked for at once: imaplib reads no line over 1,000,000 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A folder as it was when it was opened: two that are equal hold the same, flags included.
+
+    That takes a ``modseq``, which grows with every change (RFC 7162); a server without CONDSTORE
+    gives none.
+    """
+
+    status: FolderStatus
+    mails: int
+    modseq: int | None
 
 
 class ImapSession:
@@ -34,31 +50,95 @@ class ImapSession:
     def __init__(self, endpoint: Endpoint, password: str) -> None:
         self.endpoint = endpoint
         self._password = password
-        self._opened: FolderStatus | None = None
-        self._mails = 0
+        self.opened: Opened | None = None
+        self._since_idle = clock.stopwatch()
         self.client = self._connected()
 
     def open(self, folder: str) -> FolderStatus:
         """Open a folder, for reading alone if the server allows no more."""
-        answer = self._selected(plain(folder, "the folder name", self.endpoint.mailbox))
-        if b"UIDVALIDITY" not in answer:
+        self.opened = None
+        name = plain(folder, "the folder name", self.endpoint.mailbox)
+        with self._naming_folders(folder):
+            said, mails = self._select(name)
+        if b"UIDVALIDITY" not in said:
             raise ServerRefused(
                 self.endpoint.mailbox,
                 f"{self.endpoint} gives the folder {folder} no UIDVALIDITY, so that its mails "
                 "have no lasting identity",
                 "Read this mailbox by POP3.",
             )
-        self._mails = answer[b"EXISTS"]
-        self._opened = FolderStatus(
-            folder, answer[b"UIDVALIDITY"], answer.get(b"UIDNEXT"), ordered=True
-        )
-        return self._opened
+        status = FolderStatus(folder, said[b"UIDVALIDITY"], said.get(b"UIDNEXT"), ordered=True)
+        self.opened = Opened(status, mails, said.get(b"HIGHESTMODSEQ"))
+        return status
+
+    def _select(self, folder: str) -> tuple[dict[bytes, int], int]:
+        line = self.client.line
+        asks = ("(CONDSTORE)",) if self.client.has_capability("CONDSTORE") else ()
+        line.untagged_responses = {}
+        line.is_readonly = True  # reading alone will do; imaplib would make an error of it
+        typ, data = line._simple_command("SELECT", self.client._normalise_folder(folder), *asks)
+        if typ != "OK":
+            line.state = "AUTH"
+            raise imaplib.IMAP4.error(answer_text(data[-1]))
+        line.state = "SELECTED"
+        told: dict[str, Any] = line.untagged_responses
+        codes = _SAID.findall(b"".join(told["OK"]))
+        return {name.upper(): int(number) for name, number in codes}, int(told["EXISTS"][-1])
+
+    @property
+    def idling(self) -> bool:
+        """Whether the server is in IDLE."""
+        return self.client.line.idling
+
+    def fileno(self) -> int:
+        """The socket's number, for ``select``."""
+        return self.client.line.sock.fileno()
+
+    def resume(self) -> None:
+        """Make ready for commands, and see that the line is alive.
+
+        Raises what imaplib raises where it is not.
+        """
+        line = self.client.line
+        if line.idling:
+            line.end_idle()
+        else:
+            line.noop()
+
+    def watch(self) -> bool:
+        """Go into IDLE on the open folder; whether there is new mail already.
+
+        Raises what imaplib raises where the server refuses, or the line is lost.
+        """
+        new = self.client.line.start_idle()
+        self._since_idle = clock.stopwatch()
+        return new
+
+    @property
+    def due(self) -> bool:
+        """Whether IDLE has to be begun again.
+
+        That is well before the half hour after which a server may log us out (RFC 2177), and
+        before the five minutes after which a router forgets the line.
+        """
+        return self._since_idle() >= IDLE_AGAIN
+
+    def heard(self) -> bool:
+        """Whether the server has told of new mail; waits only where IDLE has to be begun again.
+
+        Then a line that is dead shows by the missing answer, and raises what imaplib raises.
+        """
+        line = self.client.line
+        if not self.due:
+            return line.heard()
+        new = line.end_idle()
+        return self.watch() or new
 
     def search(self, criterion: str, *, low: int) -> set[int]:
         """UIDs from ``low`` on that meet the criterion."""
         found: set[int] = set()
         for window in self._windows(low):
-            typ, lines = self.client._imap.uid("SEARCH", "UID", window, criterion)
+            typ, lines = self.client.line.uid("SEARCH", "UID", window, criterion)
             if typ != "OK":
                 raise imaplib.IMAP4.error(answer_text(lines[-1]))
             found.update(int(uid) for line in lines if line for uid in line.split())
@@ -69,7 +149,7 @@ class ImapSession:
         self.received()  # what came unasked before
         refusal, parts = "", []
         try:
-            typ, data = self.client._imap.uid("FETCH", uid_set(uids), items)
+            typ, data = self.client.line.uid("FETCH", uid_set(uids), items)
             if typ == "OK":
                 parts = data
             else:
@@ -82,7 +162,7 @@ class ImapSession:
 
     def received(self) -> dict[int, Answer]:
         """Answers that came and were not yet taken, as when the line broke after them."""
-        return read_answers(self.client._imap.untagged_responses.pop("FETCH", []))
+        return read_answers(self.client.line.untagged_responses.pop("FETCH", []))
 
     def count(self, folder: str) -> FolderCount:
         """How many mails lie in a folder, without opening it."""
@@ -92,8 +172,8 @@ class ImapSession:
 
     def reconnect(self) -> None:
         """Connect and open the folder again; it must be the same folder still."""
-        before = self._opened
-        assert before is not None, "a folder is open"
+        assert self.opened is not None, "a folder is open"
+        before = self.opened.status
         self.drop()
         self.client = self._connected()
         if self.open(before.folder).uidvalidity != before.uidvalidity:
@@ -105,7 +185,11 @@ class ImapSession:
 
     def close(self) -> None:
         """Log out; never raises."""
+        line = self.client.line
         try:
+            line.sock.settimeout(min(self.endpoint.timeout, GOODBYE))
+            if line.idling:
+                line.end_idle()
             self.client.logout()
         except (imaplib.IMAP4.error, OSError):
             self.drop()
@@ -115,20 +199,10 @@ class ImapSession:
         with suppress(OSError):
             self.client.shutdown()
 
-    def _connected(self) -> IMAPClient:
-        to = self.endpoint
-        with to.told("connecting"):
-            client = IMAPClient(
-                to.host,
-                to.port,
-                ssl=to.security is Security.TLS,
-                ssl_context=to.context,
-                timeout=SocketTimeout(to.timeout, to.timeout),
-            )
-        client._imap.debug = 0  # imapclient's setting formats every literal for a log line
+    def _connected(self) -> ImapClient:
+        with self.endpoint.told("connecting"):
+            client = ImapClient(self.endpoint)
         try:
-            # imaplib sends a password in two pieces; the second would wait 40 ms for the first.
-            client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._log_in(client)
         except BaseException:
             with suppress(OSError):
@@ -136,7 +210,7 @@ class ImapSession:
             raise
         return client
 
-    def _log_in(self, client: IMAPClient) -> None:
+    def _log_in(self, client: ImapClient) -> None:
         to = self.endpoint
         if to.security is Security.STARTTLS:
             if not client.has_capability("STARTTLS"):
@@ -148,14 +222,6 @@ class ImapSession:
                 client.plain_login(to.user, self._password)  # UTF-8; LOGIN is ASCII and unquoted
             else:
                 client.login(_quoted(to.user), self._password)
-
-    def _selected(self, folder: str) -> dict[bytes, Any]:
-        with self._naming_folders(folder):
-            try:
-                answer: dict[bytes, Any] = self.client.select_folder(folder)
-            except IMAPClientReadOnlyError:
-                answer = self.client.select_folder(folder, readonly=True)
-            return answer
 
     @contextmanager
     def _naming_folders(self, folder: str) -> Iterator[None]:
@@ -169,8 +235,9 @@ class ImapSession:
             raise
 
     def _windows(self, low: int) -> Iterator[str]:
-        uidnext = self._opened.uidnext if self._opened else None
-        if self._mails > SEARCH_WINDOW and uidnext is not None:
+        assert self.opened is not None, "a folder is open"
+        uidnext = self.opened.status.uidnext
+        if self.opened.mails > SEARCH_WINDOW and uidnext is not None:
             while low + SEARCH_WINDOW < uidnext:
                 yield f"{low}:{low + SEARCH_WINDOW - 1}"
                 low += SEARCH_WINDOW

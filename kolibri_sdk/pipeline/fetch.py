@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.errors import LoginRefused, OperationalError
-from kolibri_sdk.mailboxes import Fetched, FolderStatus, Listed, MailSource, open_source
+from kolibri_sdk.mailboxes import Fetched, FolderStatus, Listed, MailSource
 from kolibri_sdk.model.mailbox import After, Fetch, Mailbox
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
@@ -42,7 +42,7 @@ def fetch_mailbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
         return
     told: list[tuple[FolderStatus, list[str]]] = []
     try:
-        with open_source(mailbox, root=system.root) as source:
+        with system.connections.source(mailbox) as source:
             for folder in source.folders():
                 told.append(_fetch_folder(system, mailbox, source, folder, report))  # noqa: PERF401
     except OperationalError as error:

@@ -16,7 +16,7 @@ from kolibri_sdk.pipeline.parse import parse_stored
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.rules import run_rules
 from kolibri_sdk.pipeline.system import System
-from kolibri_sdk.schedule import Stop, beat
+from kolibri_sdk.schedule import Stop
 from kolibri_sdk.store import runs
 
 __all__ = ["run_pass", "run_passes"]
@@ -34,6 +34,9 @@ def run_passes(
 ) -> Iterator[PassReport]:
     """Passes at a steady beat; a pass that takes longer than the beat is followed at once.
 
+    Between two passes the IMAP mailboxes are watched (IDLE): where one has new mail, it gets a
+    pass of its own at once, which the beat does not count and does not wait for.
+
     Parameters
     ----------
     passes : int or None
@@ -43,9 +46,30 @@ def run_passes(
     stop : Stop, optional
         Ends the loop after the pass at hand, or in the pause between two.
     """
-    for _ in beat(passes, every, stop or Stop()):
-        system.reload_rules()
-        yield run_pass(system, mailboxes)
+    asked = stop or Stop()
+    number = 0
+    try:
+        while not asked.requested and (passes is None or number < passes):
+            number += 1
+            elapsed = clock.stopwatch()
+            yield _fresh_pass(system, mailboxes)
+            if number == passes:
+                return
+            while new := system.connections.wait(every - elapsed(), asked):
+                yield _fresh_pass(system, new, early=True)
+    finally:
+        system.connections.close()
+
+
+def _fresh_pass(
+    system: System, mailboxes: Sequence[str] | None, *, early: bool = False
+) -> PassReport:
+    system.reload_rules()
+    known = system.rulebook.mailboxes
+    chosen = [name for name in mailboxes or () if name in known] if early else mailboxes
+    report = run_pass(system, chosen)
+    report.early = early
+    return report
 
 
 def run_pass(system: System, mailboxes: Sequence[str] | None = None) -> PassReport:

@@ -45,6 +45,8 @@ class PassReport:
         What was not done on purpose, and why.
     errors : list of str
         What went wrong, with the next step; empty in a healthy pass.
+    early : bool
+        Whether it was made between two beats, because a server told of new mail (IDLE).
     """
 
     started_at: datetime
@@ -53,6 +55,7 @@ class PassReport:
     mailboxes: dict[str, Counter[str]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    early: bool = False
 
     @property
     def ok(self) -> bool:
@@ -99,6 +102,7 @@ class PassReport:
         return {
             "started_at": self.started_at.isoformat(),
             "seconds": round(self.seconds, 3),
+            "early": self.early,
             **{name: self.counts[name] for name in COUNTS},
             "mailboxes": {name: dict(counts) for name, counts in self.mailboxes.items()},
             "refused": self.refused,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kolibri_sdk.actions import load_actions
 from kolibri_sdk.errors import KolibriError, NotFound
+from kolibri_sdk.mailboxes import Connections
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.rulebook import Project, Rulebook, load_rulebook
 from kolibri_sdk.sandbox import Sandbox
@@ -17,13 +18,17 @@ __all__ = ["System", "open_system"]
 
 @dataclass(slots=True)
 class System:
-    """An opened project; closing it ends the sandbox and the database connections."""
+    """An opened project; closing it ends its connections and the sandbox."""
 
     project: Project
     store: Store
     rulebook: Rulebook
     tables: Tables
     sandbox: Sandbox
+    connections: Connections = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connections = Connections(self.root)
 
     @property
     def root(self) -> Path:
@@ -63,7 +68,8 @@ class System:
         return problems
 
     def close(self) -> None:
-        """End the sandbox and close the database."""
+        """Log out of the mailboxes, end the sandbox and close the database."""
+        self.connections.close()
         self.sandbox.close()
         self.store.close()
 

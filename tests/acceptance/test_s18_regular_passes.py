@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from kolibri_sdk import clock
+from kolibri_sdk.mailboxes import Connections
 from tests.acceptance.conftest import Desk
 from tests.project import letter
 from tests.servers import free_port
@@ -26,7 +32,7 @@ def test_a_pass_begins_every_thirty_seconds(
     bare_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(clock, "sleep", waits.append)
+    monkeypatch.setattr(Connections, "wait", lambda _, seconds, stop: waits.append(seconds))
 
     reports = list(bare_desk.k.poll(passes=3))
 
@@ -48,6 +54,57 @@ def test_mail_that_comes_between_two_passes_is_handled_in_the_next(desk: Desk) -
     desk.deliver(letter())
     assert next(passes).counts["records"] == 1
     assert next(passes).counts["stored"] == 0
+
+
+def test_where_the_server_tells_of_new_mail_it_is_handled_between_two_beats(desk: Desk) -> None:
+    passes = desk.k.poll(passes=2, every=60)
+    assert next(passes).counts["stored"] == 0
+    timer = threading.Timer(0.3, desk.deliver, [letter()])
+    timer.start()
+    report = next(passes)
+    timer.join()
+    passes.close()
+
+    assert report.early
+    assert report.counts["records"] == report.counts["sent"] == 1
+
+
+def test_an_early_pass_is_not_counted_and_does_not_shift_the_beat(desk: Desk) -> None:
+    reports = []
+    for report in desk.k.poll(passes=2, every=4):
+        reports.append(report)
+        if len(reports) == 1:
+            desk.deliver(letter())
+
+    assert [report.early for report in reports] == [False, True, False]
+    first, _, last = reports
+    assert (last.started_at - first.started_at).total_seconds() >= 3.9
+
+
+def test_an_early_pass_looks_into_the_mailbox_alone_that_has_mail(desk: Desk) -> None:
+    desk.mailbox("sales", user=desk.dovecot.new_user(), protocol="pop3")
+    passes = desk.k.poll(passes=2, every=60)
+    next(passes)
+    desk.dovecot.append(desk.user, letter())
+    report = next(passes)
+    passes.close()
+
+    assert report.early
+    assert list(report.mailboxes) == ["support"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_for_mail_at_once(desk: Desk, number: int) -> None:
+    desk.k.close()
+    command = [sys.executable, "-c", "from kolibri_sdk.cli import app; app()", "poll"]
+    with subprocess.Popen(
+        [*command, "--every", "600"], cwd=desk.folder.root, stdout=subprocess.PIPE, text=True
+    ) as poller:
+        assert poller.stdout is not None
+        assert "0 fetched" in poller.stdout.readline()
+        time.sleep(0.5)  # now it waits
+        poller.send_signal(number)
+        assert poller.wait(timeout=30) == 0
 
 
 def test_each_pass_leaves_a_row_with_what_it_did(desk: Desk) -> None:

@@ -148,5 +148,6 @@ class Desk:
     def close(self) -> None:
         """Close the project; the next use opens it again. The sandbox goes on."""
         if self._opened is not None:
+            self._opened.connections.close()
             self._opened.store.close()
             self._opened = None

@@ -160,6 +160,11 @@ class Dovecot:
         """What the server wrote so far."""
         return (self.folder / "dovecot.log").read_text(errors="replace")
 
+    def kick(self, user: str) -> None:
+        """End this user's IMAP sessions, as an administrator or a restart does."""
+        command = ["doveadm", "-c", str(self.folder / "dovecot.conf"), "kick", user]
+        subprocess.run(command, check=True, capture_output=True, **as_server_user())
+
     def new_user(self, name: str = "user") -> str:
         """A user name that no other test has."""
         return f"{name}{next(self._numbers)}"
