@@ -14,11 +14,12 @@ from kolibri_sdk.model.message import MessageKind
 def mail(raw: bytes) -> dict[str, Any]:
     """A mail's subject, addresses, texts and attachments."""
     parsed = parse_mail(raw)
+    # It asks for the plain text part; the product fills in the text of mails that are HTML alone.
     return {
         "subject": parsed.subject,
         "from": [str(address) for address in parsed.from_],
         "to": [str(address) for address in parsed.to],
-        "text": parsed.text,
+        "text": "" if parsed.text_from_html else parsed.text,
         "html": parsed.html or "",
         "attachments": [
             {"filename": part.filename, "size": part.size, "content_type": part.content_type}

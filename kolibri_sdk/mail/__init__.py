@@ -2,7 +2,7 @@
 
 from kolibri_sdk.mail.compose import Draft, compose
 from kolibri_sdk.mail.html import inline_css, plain_twin, preview_frame, sanitise
-from kolibri_sdk.mail.limits import LIMITS, Limits, MailTooComplex
+from kolibri_sdk.mail.limits import LIMITS, Limits
 from kolibri_sdk.mail.parse import parse_mail
 from kolibri_sdk.mail.reply import newly_written
 
@@ -10,7 +10,6 @@ __all__ = [
     "LIMITS",
     "Draft",
     "Limits",
-    "MailTooComplex",
     "compose",
     "inline_css",
     "newly_written",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from kolibri_sdk.mail.defects import Defects
-from kolibri_sdk.mail.limits import LIMITS, MailTooComplex
+from kolibri_sdk.mail.limits import LIMITS
 from kolibri_sdk.mail.words import decode_words
 from kolibri_sdk.model.message import Address
 
@@ -29,10 +29,13 @@ _ESCAPE = re.compile(r"\\(.)")
 _COMMENT = re.compile(r"\([^()]*\)")
 _ROUTE = re.compile(r"^@[^:]*:")
 _WORD = re.compile(r"[\w.+-]+")
+_SPACED_DOT = re.compile(r"(@[^\s<>()@]*)\s+\.\s*(?=[A-Za-z0-9])")  # RFC 5322 section 4.4
 _BARE = re.compile(r"(?<![^\s<>()\",;:])[^\s<>()\",;:@]++@[^\s<>()\",;:]+")
 
 
-def read_addresses(values: Iterable[str], defects: Defects) -> tuple[Address, ...]:
+def read_addresses(
+    values: Iterable[str], defects: Defects, most: int = LIMITS.addresses
+) -> tuple[Address, ...]:
     """The addresses of all headers of one name, in order; groups are dissolved.
 
     Parameters
@@ -41,11 +44,8 @@ def read_addresses(values: Iterable[str], defects: Defects) -> tuple[Address, ..
         Header values, unfolded, encoded-words left standing.
     defects : Defects
         Takes what is wrong with them.
-
-    Raises
-    ------
-    MailTooComplex
-        When there are more addresses than the limit.
+    most : int
+        How many addresses to read; where there are more, the mail exceeds its limit.
 
     Examples
     --------
@@ -63,10 +63,12 @@ def read_addresses(values: Iterable[str], defects: Defects) -> tuple[Address, ..
                 current.drop_group_name()
             else:
                 current.take(kind, text)
-            if len(found) > LIMITS.addresses:
-                raise MailTooComplex.exceeds("addresses", LIMITS.addresses)
+            if len(found) > most:
+                break
         current.close(found, defects)
-    return tuple(found)
+    if len(found) > most:
+        defects.exceed(LIMITS.addresses, "addresses")
+    return tuple(found[:most])
 
 
 def _tokens(value: str) -> Iterator[tuple[str, str]]:
@@ -152,6 +154,7 @@ class _Mailbox:
             return inner, whole or comments
         if plain.startswith("@"):  # the local part stands in quotes
             return whole, comments
+        plain, whole = (_SPACED_DOT.sub(r"\1.", text) for text in (plain, whole))
         # What stands in quotes is a name, even where it looks like an address.
         if bare := _BARE.search(plain) or _BARE.search(whole):
             return bare[0], whole.replace(bare[0], " ", 1).strip() or comments

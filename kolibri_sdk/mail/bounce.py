@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.head import Head, read_head
 from kolibri_sdk.mail.ids import read_ids
-from kolibri_sdk.mail.limits import MailTooComplex
 from kolibri_sdk.mail.structure import Part
 from kolibri_sdk.model.message import BounceReport
 
@@ -175,10 +174,7 @@ def _original_id(leaves: list[Part], text: str) -> str | None:
     for leaf in leaves:
         if leaf.content_type in _RETURNED:
             content = leaf.content(defects)
-            try:
-                head, _ = read_head(content, 0, len(content), defects, top=True)
-            except MailTooComplex:
-                continue
+            head, _ = read_head(content, 0, len(content), defects, top=True)
             if ids := read_ids(head.all("message-id")[:1]):
                 return ids[0]
     found = _MESSAGE_ID.search(text)

@@ -98,6 +98,8 @@ def decode(data: bytes, label: str | None = None) -> tuple[str, str | None]:
     try:
         return clean(data.decode(name)), defect
     except (UnicodeError, ValueError):
+        if name.startswith("iso2022_jp") and (text := _iso_2022_jp(data)):
+            return clean(text), defect
         return _misnamed(data, name, label)
 
 
@@ -147,6 +149,43 @@ def _misnamed(data: bytes, name: str, label: str | None) -> tuple[str, str]:
     except UnicodeDecodeError:
         text, actual = data.decode(name, "replace"), f"{label}, with replacements"
     return clean(text), f"text is not in the declared charset {label}; read as {actual}"
+
+
+_ESCAPED = re.compile(rb"\x1b(\([BJI]|\$[@B]|\$\(D)([^\x1b]*)")
+
+
+def _iso_2022_jp(data: bytes) -> str:
+    """ISO-2022-JP with the characters of NEC and IBM in it, which Windows writes (CP50220)."""
+    first = data.find(b"\x1b")
+    if first < 0:
+        return ""
+    text = [data[:first].decode("ascii", "replace")]
+    for found in _ESCAPED.finditer(data, first):
+        mode, run = found[1], found[2]
+        if mode in (b"$@", b"$B"):  # two characters of 7 bits each; JIS as EUC, EUC as Shift_JIS
+            text.append(_of_jis(run))
+        elif mode == b"$(D":
+            euc = b"".join(
+                b"\x8f" + bytes(c | 0x80 for c in run[i : i + 2]) for i in range(0, len(run), 2)
+            )
+            text.append(euc.decode("euc_jp", "replace"))
+        elif mode == b"(I":
+            text.append(bytes(c | 0x80 for c in run).decode("cp932", "replace"))
+        else:
+            text.append(run.decode("ascii", "replace"))
+    return "".join(text)
+
+
+def _of_jis(run: bytes) -> str:
+    shifted = bytearray()
+    for position in range(0, len(run) - 1, 2):
+        row, cell = run[position], run[position + 1]
+        if row < 0x21:  # a line break within the run
+            shifted += run[position : position + 2]
+            continue
+        shifted.append((row + 1) // 2 + (0x70 if row < 0x5F else 0xB0))
+        shifted.append(cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E)
+    return shifted.decode("cp932", "replace")
 
 
 def _windows_1252(data: bytes) -> str:

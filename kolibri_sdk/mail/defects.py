@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.clock import stopwatch
+from kolibri_sdk.mail.limits import LIMITS
+
 __all__ = ["Defects"]
 
 _MOST = 50
@@ -20,11 +23,33 @@ class Defects:
 
     def __init__(self) -> None:
         self._found: dict[str, None] = {}
+        self._elapsed = stopwatch()
+        self.exceeded: str = ""  #: the first limit that the mail exceeds, in words
 
     def note(self, defect: str | None) -> None:
         """Remember a defect; ``None`` is none."""
         if defect and len(self._found) < _MOST:
             self._found[defect] = None
+
+    def exceed(self, limit: float, of: str) -> None:
+        """Remember that the mail goes beyond a limit and what lies beyond is not read.
+
+        Examples
+        --------
+        >>> defects = Defects()
+        >>> defects.exceed(1_000, "parts"); defects.exceeded
+        'exceeds the limit of 1,000 parts'
+        """
+        defect = f"exceeds the limit of {limit:,} {of}"
+        self._found[defect] = None
+        self.exceeded = self.exceeded or defect
+
+    def out_of_time(self) -> bool:
+        """Whether reading has taken as long as it may since these defects were begun."""
+        late = self._elapsed() > LIMITS.seconds
+        if late:
+            self.exceed(LIMITS.seconds, "seconds")
+        return late
 
     @property
     def found(self) -> tuple[str, ...]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import mimetypes
 import re
 import unicodedata
+from collections import Counter
 
 from kolibri_sdk.mail.charset import clean
+from kolibri_sdk.mail.defects import Defects
+from kolibri_sdk.mail.head import read_head
+from kolibri_sdk.mail.structure import Part
 
-__all__ = ["fallback_name", "safe_name"]
+__all__ = ["fallback_name", "name_of", "safe_name", "unique_name"]
 
 _BYTES = 255  # what file systems take
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*]')
@@ -64,6 +68,50 @@ _EXTENSIONS = {
     "text/calendar": ".ics",
     "text/plain": ".txt",
 }
+
+
+def name_of(part: Part, content: bytes, number: int) -> str:
+    """A name for a part whose headers give it no file name.
+
+    Of a nested mail its subject; else what its location or its description says, with an
+    extension that fits its type.
+    """
+    located = safe_name(part.head.text("content-location").partition("?")[0].rpartition("/")[2])
+    if "." in located.strip("."):
+        return located
+    fallback = fallback_name(part.content_type, number)
+    stem = _subject(content) if part.content_type == "message/rfc822" else ""
+    stem = stem or safe_name(part.head.text("content-description").replace("/", "-")[:120])
+    if not stem:
+        return fallback
+    extension = fallback[fallback.rfind(".") :]
+    return stem if re.search(r"\.[A-Za-z0-9]{2,5}$", stem) else safe_name(f"{stem}{extension}")
+
+
+def _subject(content: bytes) -> str:
+    head, _ = read_head(content, 0, len(content), Defects(), top=True)
+    subject = safe_name(head.text("subject").replace("/", "-")[:120])
+    return f"{subject}.eml" if subject else ""
+
+
+def unique_name(name: str, taken: Counter[str]) -> str:
+    """A second ``report.pdf`` in one mail becomes ``report (2).pdf``.
+
+    Parameters
+    ----------
+    name : str
+        A safe name.
+    taken : Counter
+        The names in the mail so far, in lower case; it is counted up.
+    """
+    taken[name.lower()] += 1
+    count = taken[name.lower()]
+    if count == 1:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    unique = safe_name(f"{stem} ({count}).{extension}" if dot else f"{name} ({count})")
+    # "a (2).txt" may have been there before, and a name cut to its length is the same again.
+    return unique if unique.lower() not in taken else unique_name(f"{count}-{name}", taken)
 
 
 def _shortened(name: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kolibri_sdk.mail.defects import Defects
-from kolibri_sdk.mail.limits import LIMITS, MailTooComplex
+from kolibri_sdk.mail.limits import LIMITS
 from kolibri_sdk.mail.words import header_text, raw_text
 
 __all__ = ["Head", "read_head"]
@@ -89,11 +89,6 @@ def read_head(
     head : Head
     body : int
         Where the body begins.
-
-    Raises
-    ------
-    MailTooComplex
-        When the block is larger than the limit.
     """
     begin = _top(data, start, end, defects) if top else start
     fields: list[tuple[str, bytes]] = []
@@ -113,7 +108,11 @@ def read_head(
             defects.note("no blank line between headers and body" if fields else None)
             break
         if position - begin > LIMITS.header_bytes:
-            raise MailTooComplex.exceeds("bytes of headers", LIMITS.header_bytes)
+            defects.exceed(LIMITS.header_bytes, "bytes of headers")
+            if field:
+                fields.pop()
+            position = _below_blank(data, position, end)
+            break
     return Head(fields, defects), position
 
 
@@ -139,6 +138,12 @@ def _next_known(data: bytes, position: int, end: int) -> int:
     blank = _END.search(data, position, stop)
     known = _KNOWN.search(data, position, blank.end() if blank else stop)
     return known.start() if known else 0
+
+
+def _below_blank(data: bytes, position: int, end: int) -> int:
+    """Where the body begins below a header block that is too large to be read."""
+    blank = _END.search(data, max(position - 1, 0), end)
+    return blank.end() if blank else end
 
 
 def _next_line(data: bytes, position: int, end: int) -> int:

@@ -14,7 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from kolibri_sdk.mail.charset import clean
 
-__all__ = ["inline_css", "plain_twin", "preview_frame", "sanitise"]
+__all__ = ["inline_css", "plain_twin", "preview_frame", "sanitise", "shows_something"]
 
 _TAGS = nh3.ALLOWED_TAGS | {"font", "center", "u", "s", "big", "section", "article", "main"}
 _LAYOUT = {
@@ -154,6 +154,17 @@ def plain_twin(html: str) -> str:
     if _wild(html):
         return _stripped(html)
     return _laid_out(html) or _words(html)
+
+
+def shows_something(html: str) -> bool:
+    """Whether there is a word or an image in it.
+
+    Examples
+    --------
+    >>> shows_something("<div><br>&nbsp;</div>"), shows_something("<img src='cid:a'>")
+    (False, True)
+    """
+    return "<img" in html.lower() or any(char.isalnum() for char in _stripped(html))
 
 
 def _wild(html: str) -> bool:

@@ -1,17 +1,18 @@
-"""The limits within which a mail is read, and the one error that the parser raises."""
+"""The limits within which a mail is read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kolibri_sdk.errors import OperationalError
-
-__all__ = ["LIMITS", "Limits", "MailTooComplex"]
+__all__ = ["LIMITS", "Limits"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a mail may be before reading it costs more than it is worth.
+    """How much of a mail is read; what lies beyond costs more than it is worth.
+
+    A mail that exceeds one of them is read as far as it goes and marked as incomplete
+    (``ParsedMail.incomplete``); nothing is raised.
 
     Examples
     --------
@@ -20,28 +21,16 @@ class Limits:
     """
 
     depth: int = 100  #: multiparts within each other
-    parts: int = 1_000
+    parts: int = 1_000  #: of the mail and of the messages in it that are opened, together
     header_bytes: int = 256 * 1024  #: of the header block of one part
     addresses: int = 10_000  #: in all address headers together
     decoded_bytes: int = 200 * 1024 * 1024  #: of all parts together
+    seconds: float = 10.0  #: after which no further part is read
+
+    # Beyond these, something is read in another way; the mail still counts as complete.
+    parameters: int = 200  #: of one header; further ones are passed over
+    text_bytes: int = 10 * 1024 * 1024  #: of a text part; a larger one is an attachment
+    nested_messages: int = 5  #: within each other, that are opened for their text
 
 
 LIMITS = Limits()
-
-
-class MailTooComplex(OperationalError):
-    """A mail exceeds a stated limit; its raw bytes are kept and it is stored as ``unparsed``.
-
-    Examples
-    --------
-    >>> print(MailTooComplex.exceeds("parts", 1_000))
-    The mail exceeds the limit of 1,000 parts. Its raw bytes are kept; read them in a mail program
-    """
-
-    @classmethod
-    def exceeds(cls, what: str, limit: int) -> MailTooComplex:
-        """The error that names the limit."""
-        return cls(
-            f"The mail exceeds the limit of {limit:,} {what}",
-            "Its raw bytes are kept; read them in a mail program",
-        )

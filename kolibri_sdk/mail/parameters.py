@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from kolibri_sdk.mail.charset import decode
 from kolibri_sdk.mail.defects import Defects
+from kolibri_sdk.mail.limits import LIMITS
 from kolibri_sdk.mail.words import decode_words
 
 __all__ = ["split_parameters"]
@@ -16,7 +17,6 @@ _PARAMETER = re.compile(
 )
 _ESCAPE = re.compile(r"\\([\"\\])")
 _CONTINUED = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?")
-_MOST = 200
 
 
 def split_parameters(value: str, defects: Defects) -> tuple[str, dict[str, str]]:
@@ -39,8 +39,8 @@ def split_parameters(value: str, defects: Defects) -> tuple[str, dict[str, str]]
     main, semicolon, rest = value.partition(";")
     pieces: dict[str, dict[int, tuple[str, bool]]] = {}
     for count, found in enumerate(_PARAMETER.finditer(semicolon + rest)):
-        if count == _MOST:
-            defects.note(f"more than {_MOST} parameters in a header")
+        if count == LIMITS.parameters:
+            defects.note(f"more than {LIMITS.parameters} parameters in a header")
             break
         named = _CONTINUED.fullmatch(found[1])
         if named is None:

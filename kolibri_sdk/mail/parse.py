@@ -12,7 +12,7 @@ from kolibri_sdk.mail.dates import read_date
 from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.head import Head
 from kolibri_sdk.mail.ids import read_ids
-from kolibri_sdk.mail.limits import LIMITS, MailTooComplex
+from kolibri_sdk.mail.limits import LIMITS
 from kolibri_sdk.mail.reply import newly_written
 from kolibri_sdk.mail.structure import read_structure
 from kolibri_sdk.model.message import Address, ParsedMail
@@ -32,12 +32,8 @@ def parse_mail(raw: bytes) -> ParsedMail:
     -------
     ParsedMail
         What is wrong with the mail is listed in ``defects``. No text in it holds NUL or a lone
-        surrogate.
-
-    Raises
-    ------
-    MailTooComplex
-        When the mail exceeds one of `LIMITS`; nothing else is ever raised.
+        surrogate. Of a mail that exceeds one of `LIMITS`, what lies within it: ``incomplete``
+        says so. Nothing is ever raised.
 
     Examples
     --------
@@ -71,6 +67,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
         sent_at=read_date(head.first("date"), defects),
         text=contents.text,
         html=contents.html,
+        text_from_html=contents.text_from_html,
         reply_text=_news(subject, contents.text),
         headers=tuple(
             (name, value) for name, value in head.decoded() if not name.lower().startswith(_OURS)
@@ -79,6 +76,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
         kind=kind_of(root, subject, bounce=bounces is not None),
         bounces=bounces or (),
         defects=defects.found,
+        incomplete=_incomplete(defects),
     )
 
 
@@ -97,6 +95,15 @@ def _news(subject: str, text: str) -> str:
     return text.strip() if _FORWARD.match(subject) else newly_written(text)
 
 
+def _incomplete(defects: Defects) -> str:
+    return (
+        f"The mail {defects.exceeded}; the rest was not read. "
+        "Its raw bytes are kept; read them in a mail program"
+        if defects.exceeded
+        else ""
+    )
+
+
 def _with_newlines(raw: bytes, defects: Defects) -> bytes:
     """Mail with carriage returns alone, as old Macs wrote it, has no lines otherwise."""
     if b"\n" in raw or b"\r" not in raw:
@@ -106,12 +113,15 @@ def _with_newlines(raw: bytes, defects: Defects) -> bytes:
 
 
 def _read_all_addresses(head: Head, defects: Defects) -> dict[str, tuple[Address, ...]]:
-    found = {name: read_addresses(head.all(name), defects) for name in _ADDRESS_HEADERS}
-    if sum(map(len, found.values())) > LIMITS.addresses:
-        raise MailTooComplex.exceeds("addresses", LIMITS.addresses)
-    if len(head.all("from")) > 1:
-        defects.note("more than one From header; the first counts")
-        found["from"] = read_addresses(head.all("from")[:1], defects)
+    found: dict[str, tuple[Address, ...]] = {}
+    for name in _ADDRESS_HEADERS:
+        values = head.all(name)
+        if name == "from" and len(values) > 1:
+            defects.note("more than one From header; the first with an address counts")
+            values = [v for v in values if read_addresses([v], Defects())][:1] or values[:1]
+        found[name] = read_addresses(
+            values, defects, LIMITS.addresses - sum(map(len, found.values()))
+        )
     return found
 
 

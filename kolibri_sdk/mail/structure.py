@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.head import Head, read_head
-from kolibri_sdk.mail.limits import LIMITS, MailTooComplex
+from kolibri_sdk.mail.limits import LIMITS
 from kolibri_sdk.mail.parameters import split_parameters
 from kolibri_sdk.mail.transfer import undo
 
@@ -31,7 +31,9 @@ class Part:
     head: Head
     content_type: str
     parameters: dict[str, str]
-    raw: bytes = b""  #: the body of a leaf, still encoded
+    source: bytes = field(default=b"", repr=False)  #: the mail that it is part of
+    start: int = 0  #: where its body begins in it
+    end: int = 0
     parent: Part | None = None
     children: list[Part] = field(default_factory=list)
     depth: int = 0
@@ -46,9 +48,21 @@ class Part:
             elif not part.content_type.startswith("multipart/"):
                 yield part
 
+    @property
+    def raw(self) -> bytes:
+        """The body, still encoded."""
+        return self.source[self.start : self.end]
+
     def content(self, defects: Defects) -> bytes:
         """The body with its transfer encoding undone."""
         return undo(self.raw, self.head.first("content-transfer-encoding"), defects)
+
+    def ancestors(self) -> Iterator[Part]:
+        """The multiparts around it, from the inside to the outside."""
+        part = self.parent
+        while part is not None:
+            yield part
+            part = part.parent
 
 
 @dataclass(slots=True)
@@ -61,7 +75,7 @@ class _Span:
     default_type: str
 
 
-def read_structure(raw: bytes, defects: Defects) -> Part:
+def read_structure(raw: bytes, defects: Defects, most: int = LIMITS.parts) -> Part:
     """The root of the tree of parts.
 
     Parameters
@@ -69,37 +83,30 @@ def read_structure(raw: bytes, defects: Defects) -> Part:
     raw : bytes
         The whole mail.
     defects : Defects
-        Takes what is wrong with its structure.
-
-    Raises
-    ------
-    MailTooComplex
-        When it has too many parts, too deep a nesting, too large a header block, or too much
-        content.
+        Takes what is wrong with its structure, and which limits it exceeds: too many parts, too
+        deep a nesting, too large a header block, too much time. The parts beyond are not read.
+    most : int
+        How many parts to read.
     """
     root: Part | None = None
     pending = [_Span(0, len(raw), None, "text/plain")]
-    count = content = 0
+    count = 0
     while pending:
-        span = pending.pop()
+        if count == most:
+            defects.exceed(LIMITS.parts, "parts")
+            break
+        if count and defects.out_of_time():
+            break
         count += 1
-        if count > LIMITS.parts:
-            raise MailTooComplex.exceeds("parts", LIMITS.parts)
-        part, body = _read_part(raw, span, defects)
+        span = pending.pop()
+        part = _read_part(raw, span, defects)
         root = root or part
-        spans = _children(raw, body, span.end, part, defects)
-        if spans:
-            pending += reversed(spans)
-        else:
-            part.raw = raw[body : span.end]
-            content += len(part.raw)
-        if content > LIMITS.decoded_bytes:
-            raise MailTooComplex.exceeds("bytes of content", LIMITS.decoded_bytes)
+        pending += reversed(_children(raw, part, defects))
     assert root is not None
     return root
 
 
-def _read_part(raw: bytes, span: _Span, defects: Defects) -> tuple[Part, int]:
+def _read_part(raw: bytes, span: _Span, defects: Defects) -> Part:
     head, body = read_head(raw, span.start, span.end, defects, top=span.parent is None)
     content_type, parameters = split_parameters(head.first("content-type"), defects)
     if not _TYPE.fullmatch(content_type):
@@ -107,25 +114,29 @@ def _read_part(raw: bytes, span: _Span, defects: Defects) -> tuple[Part, int]:
             defects.note("a Content-Type that is none")
         content_type = span.default_type
     head.charset = parameters.get("charset")
-    part = Part(head, content_type, parameters, parent=span.parent)
+    part = Part(head, content_type, parameters, raw, body, span.end, span.parent)
     if span.parent is not None:
         span.parent.children.append(part)
         part.depth = span.parent.depth + 1
-        if part.depth > LIMITS.depth:
-            raise MailTooComplex.exceeds("multiparts within each other", LIMITS.depth)
-    return part, body
+    return part
 
 
-def _children(raw: bytes, start: int, end: int, part: Part, defects: Defects) -> list[_Span]:
+def _children(raw: bytes, part: Part, defects: Defects) -> list[_Span]:
     """The spans of a multipart's parts; a multipart without any becomes a text of its own."""
     if not part.content_type.startswith("multipart/"):
         return []
-    boundary = part.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
-    spans = _split(raw, start, end, boundary, defects) if boundary else []
+    if part.depth == LIMITS.depth:
+        defects.exceed(LIMITS.depth, "multiparts within each other")
+        return []
+    spans: list[tuple[int, int]] = []
+    boundary = part.parameters.get("boundary", "")
+    # A quoted boundary may end with blanks (which RFC 2046 forbids); most often it must not.
+    for name in dict.fromkeys((boundary, boundary.rstrip())):
+        spans = spans or _split(raw, part, name.encode("utf-8", "replace"), defects)
     if not spans:
         defects.note("a multipart whose boundary is missing or never occurs")
-        guess = _GUESSED_BOUNDARY.search(raw, start, end)
-        spans = _split(raw, start, end, guess[1], defects) if guess else []
+        guess = _GUESSED_BOUNDARY.search(raw, part.start, part.end)
+        spans = _split(raw, part, guess[1], defects) if guess else []
     if not spans:
         part.content_type = "text/plain"
         return []
@@ -133,10 +144,11 @@ def _children(raw: bytes, start: int, end: int, part: Part, defects: Defects) ->
     return [_Span(first, last, part, default) for first, last in spans]
 
 
-def _split(
-    raw: bytes, start: int, end: int, boundary: bytes, defects: Defects
-) -> list[tuple[int, int]]:
+def _split(raw: bytes, part: Part, boundary: bytes, defects: Defects) -> list[tuple[int, int]]:
     """Where the parts between the delimiter lines begin and end (RFC 2046 section 5.1.1)."""
+    if not boundary:
+        return []
+    start, end = part.start, part.end
     delimiter = b"--" + boundary
     spans: list[tuple[int, int]] = []
     opened: int | None = None
@@ -147,8 +159,8 @@ def _split(
         if rest and (position == start or raw[position - 1] in b"\r\n"):
             if opened is not None:
                 spans.append((opened, _before_newline(raw, opened, position)))
-                if len(spans) > LIMITS.parts:
-                    raise MailTooComplex.exceeds("parts", LIMITS.parts)
+                if len(spans) > LIMITS.parts:  # the loop over the parts says so
+                    return spans
             opened = None if rest[1] else rest.end()
         position = raw.find(delimiter, after, end)
     if opened is not None:

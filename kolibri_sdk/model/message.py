@@ -103,7 +103,7 @@ class BounceReport:
 
 @dataclass(frozen=True, slots=True)
 class ParsedMail:
-    """What the parser makes of the bytes of one mail; never partial, never an exception.
+    """What the parser makes of the bytes of one mail.
 
     Message-IDs (``message_id``, ``in_reply_to``, ``references``) are without angle brackets.
     ``headers`` holds every header in order, names as written, values decoded.
@@ -123,12 +123,14 @@ class ParsedMail:
     sent_at: datetime | None = None  #: aware, UTC
     text: str = ""
     html: str | None = None
+    text_from_html: bool = False  #: whether there was no plain text, and ``text`` is the HTML's
     reply_text: str = ""  #: what the sender newly wrote; ``text`` keeps the whole
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[Attachment, ...] = ()
     kind: MessageKind = MessageKind.ORDINARY
     bounces: tuple[BounceReport, ...] = ()
     defects: tuple[str, ...] = ()
+    incomplete: str = ""  #: which limit it exceeds, in words; what lies beyond was not read
 
     @property
     def automatic(self) -> bool:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from kolibri_sdk import checkpoint
 from kolibri_sdk.errors import StoreError
-from kolibri_sdk.mail import MailTooComplex, parse_mail
+from kolibri_sdk.mail import parse_mail
 from kolibri_sdk.model.message import MessageState, ParsedMail
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
@@ -26,7 +26,11 @@ def parse_stored(
     report: PassReport,
     state: MessageState = MessageState.PARSED,
 ) -> None:
-    """Parse what was fetched; what is beyond the limits is kept as ``unparsed``, with an alarm."""
+    """Parse what was fetched.
+
+    A mail beyond the limits is stored as far as it was read, as ``unparsed`` and with an alarm: no
+    rule decides on half a mail.
+    """
     for tried in (False, True):
         size = 1 if tried else _BATCH
         while claimed := _claim(system, mailboxes, size, tried=tried):
@@ -55,14 +59,12 @@ def _parse_batch(
         if item.attempts > _MOST_ATTEMPTS:
             refused[item.id] = f"parsing ended the process {_MOST_ATTEMPTS} times"
             continue
-        try:
-            parsed[item.id] = parse_mail(contents[item.blob])
-        except MailTooComplex as error:
-            refused[item.id] = str(error)
+        parsed[item.id] = parse_mail(contents[item.blob])
     with system.store.write() as tx:
         messages.save_parsed(tx, parsed, state)
         for number, reason in refused.items():
             messages.save_unparsed(tx, number, reason)
         checkpoint.reach("parse.batch")
+    refused |= {number: mail.incomplete for number, mail in parsed.items() if mail.incomplete}
     report.counts["unparsed"] += len(refused)
     report.refuse(f"Message {n} was not parsed: {reason}" for n, reason in refused.items())

@@ -133,14 +133,15 @@ def save_parsed(
 ) -> None:
     """Fill in what the parser found, attachments included (S19).
 
-    A mail that another poller has parsed meanwhile is left as it is.
+    A mail that another poller has parsed meanwhile is left as it is. One that is incomplete
+    becomes ``unparsed``, with its reason.
     """
     mine = [(number, parsed[number]) for number in _still_fetched(tx, parsed)]
     if not mine:
         return
     tx.execute(
         sa.update(message).where(message.c.id == sa.bindparam("b_id")),
-        [{"b_id": number, **_columns(mail), "state": state.value} for number, mail in mine],
+        [{"b_id": number, **_columns(mail), **_state(mail, state)} for number, mail in mine],
     )
     rows = _attachment_rows(tx, mine)
     if rows:
@@ -164,6 +165,12 @@ def save_unparsed(tx: sa.Connection, number: int, reason: str) -> None:
         .where(message.c.id == number, message.c.state == MessageState.FETCHED.value)
         .values(state=MessageState.UNPARSED.value, error=reason)
     )
+
+
+def _state(mail: ParsedMail, state: MessageState) -> dict[str, Any]:
+    if mail.incomplete:
+        return {"state": MessageState.UNPARSED.value, "error": mail.incomplete}
+    return {"state": state.value, "error": ""}
 
 
 def _people(addresses: Iterable[Address]) -> list[dict[str, str]]:
