@@ -5,9 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-import compressed_rtf
-from striprtf.striprtf import rtf_to_text
+from importlib import import_module
 
 from kolibri_sdk.mail.charset import clean, decode
 from kolibri_sdk.mail.defects import Defects
@@ -218,8 +216,10 @@ def _text(value: bytes, charset: str) -> str:
 def _of_rtf(data: bytes) -> str:
     if not data or len(data) > _LARGEST_RTF:
         return ""
+    # Few mails need these two: else every process that reads mail would load them.
+    decompress = import_module("compressed_rtf").decompress
+    to_text = import_module("striprtf.striprtf").rtf_to_text
     try:
-        rtf = compressed_rtf.decompress(data)
-        return clean(str(rtf_to_text(rtf.decode("cp1252", "replace"))))  # type: ignore[no-untyped-call]
+        return clean(str(to_text(decompress(data).decode("cp1252", "replace"))))
     except Exception:  # noqa: BLE001 - foreign code on a stranger's bytes; the files go on
         return ""
