@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kolibri_sdk.decide.verdicts import judged, skipped, with_values
 from kolibri_sdk.model.binding import message_binding
-from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.decision import Decision, Said, Verdict
 from kolibri_sdk.model.entity import Entity
 from kolibri_sdk.model.reference import ReferenceHit
 from kolibri_sdk.model.rule import Action, InboundRule, RuleState
 from kolibri_sdk.model.stored import StoredMessage
-from kolibri_sdk.sandbox import Sandbox, Script
+from kolibri_sdk.sandbox import Outcome, Sandbox, Script, fields_read
 
 __all__ = ["Subject", "decide_messages"]
 
@@ -26,9 +26,10 @@ class Subject:
     hit: ReferenceHit | None = None
     record: Mapping[str, Any] | None = None
 
-    def variables(self) -> dict[str, Any]:
-        """What its conditions see."""
-        return {"message": message_binding(self.message, self.hit), "record": self.record}
+    def variables(self, fields: Collection[str] | None = None) -> dict[str, Any]:
+        """What its conditions see; of the message these fields alone, where they are given."""
+        message = message_binding(self.message, self.hit, fields)
+        return {"message": message, "record": self.record}
 
 
 def decide_messages(
@@ -36,7 +37,7 @@ def decide_messages(
     subjects: Sequence[Subject],
     sandbox: Sandbox,
     entities: Mapping[str, Entity],
-) -> list[list[Decision]]:
+) -> list[Said]:
     """Decide every rule on every message; drafts are left out.
 
     All conditions see the message as it came in, never what an earlier rule did. A match with
@@ -46,18 +47,18 @@ def decide_messages(
 
     Returns
     -------
-    list of list of Decision
-        One list per message, in the order of the rules.
+    list of Said
+        One per message, each in the order of the rules.
     """
     live = [rule for rule in rules if rule.state is not RuleState.DRAFT]
     if not live or not subjects:
-        return [[] for _ in subjects]
-    variables = [subject.variables() for subject in subjects]
+        return [Said() for _ in subjects]
+    sources = [rule.when for rule in live]
+    sources += [text for rule in live for act in rule.then for text in act.scripts().values()]
+    fields = fields_read(sources, "message")
+    variables = [subject.variables(fields) for subject in subjects]
     outcomes = sandbox.evaluate([_condition(rule) for rule in live], variables)
-    decided = [
-        _in_order(live, [judged(rule, said[_condition(rule).id]) for rule in live])
-        for said in outcomes
-    ]
+    decided = _judge_all(live, outcomes)
     _compute_values(live, decided, variables, sandbox, entities)
     return decided
 
@@ -66,7 +67,23 @@ def _condition(rule: InboundRule) -> Script:
     return Script(id=f"{rule.name}/when", source=rule.when, expects="boolean")
 
 
-def _in_order(rules: Sequence[InboundRule], decisions: Sequence[Decision]) -> list[Decision]:
+def _judge_all(
+    rules: Sequence[InboundRule], outcomes: Sequence[Mapping[str, Outcome]]
+) -> list[Said]:
+    """What the outcomes amount to; where they are the same objects, it is the same object."""
+    names = [_condition(rule).id for rule in rules]
+    known: dict[tuple[int, ...], Said] = {}
+    decided = []
+    for row in outcomes:
+        found = [row[name] for name in names]
+        key = tuple(map(id, found))
+        if key not in known:
+            known[key] = _in_order(rules, list(map(judged, rules, found)))
+        decided.append(known[key])
+    return decided
+
+
+def _in_order(rules: Sequence[InboundRule], decisions: Sequence[Decision]) -> Said:
     result: list[Decision] = []
     stopped_by = ""
     for rule, decision in zip(rules, decisions, strict=True):
@@ -81,7 +98,7 @@ def _in_order(rules: Sequence[InboundRule], decisions: Sequence[Decision]) -> li
             or (rule.on_error == "stop" and failed)
         ):
             stopped_by = rule.name
-    return result
+    return Said(result)
 
 
 @dataclass(slots=True)
@@ -96,7 +113,7 @@ class _Match:
 
 def _compute_values(
     rules: Sequence[InboundRule],
-    decided: list[list[Decision]],
+    decided: list[Said],
     variables: Sequence[Mapping[str, Any]],
     sandbox: Sandbox,
     entities: Mapping[str, Entity],
@@ -105,6 +122,7 @@ def _compute_values(
     matches = [
         _Match(rule, message, position, variables[message]["record"])
         for message, decisions in enumerate(decided)
+        if decisions.matches
         for position, (rule, decision) in enumerate(zip(rules, decisions, strict=True))
         if decision.verdict is Verdict.MATCH
     ]
@@ -130,8 +148,12 @@ def _compute_values(
         for match, said in zip(at_work, outcomes, strict=True):
             prefix = f"{match.rule.name}/"
             values = {key.removeprefix(prefix): outcome for key, outcome in said.items()}
-            decision = with_values(decided[match.message][match.position], values)
-            decided[match.message][match.position] = decision
+            before = decided[match.message]
+            decision = with_values(before[match.position], values)
+            decided[match.message] = Said(
+                decision if position == match.position else one
+                for position, one in enumerate(before)
+            )
             match.record = _planned(match, match.rule.then[step], step, decision, entities)
 
 

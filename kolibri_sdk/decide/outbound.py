@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kolibri_sdk.decide.verdicts import judged, with_values
-from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.decision import Decision, Said, Verdict
 from kolibri_sdk.model.entity import Entity
 from kolibri_sdk.model.rule import Change, OutboundRule, RuleState
 from kolibri_sdk.model.stored import RecordEvent
@@ -55,7 +55,7 @@ def decide_events(
     events: Sequence[RecordEvent],
     sandbox: Sandbox,
     entities: Mapping[str, Entity],
-) -> list[list[Decision]]:
+) -> list[Said]:
     """Decide the rules on each change; only rules that its kind triggers say anything.
 
     Conditions see ``record`` (after the change; before it for a delete), ``old`` (before it, or
@@ -83,7 +83,7 @@ def decide_events(
         for some, said in zip(asked, outcomes, strict=True)
     ]
     _compute_recipients(asked, decided, variables, sandbox)
-    return decided
+    return list(map(Said, decided))
 
 
 def event_variables(event: RecordEvent) -> dict[str, Any]:

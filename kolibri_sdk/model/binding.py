@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
 from kolibri_sdk.model.message import Address
 from kolibri_sdk.model.reference import ReferenceHit
-from kolibri_sdk.model.stored import StoredMessage
+from kolibri_sdk.model.stored import StoredAttachment, StoredMessage
 
 __all__ = ["FIELDS", "message_binding"]
 
@@ -37,52 +37,75 @@ FIELDS = {
 }
 
 
-def message_binding(message: StoredMessage, hit: ReferenceHit | None = None) -> dict[str, Any]:
+def message_binding(
+    message: StoredMessage,
+    hit: ReferenceHit | None = None,
+    fields: Collection[str] | None = None,
+) -> dict[str, Any]:
     """The variable ``message`` of conditions and templates (S24).
+
+    Parameters
+    ----------
+    message : StoredMessage
+        The mail.
+    hit : ReferenceHit, optional
+        The record that its reference leads to.
+    fields : collection of str, optional
+        Only these; without it, all `FIELDS`. Names that are none are passed over.
 
     Examples
     --------
     >>> from kolibri_sdk.model.message import Direction, MessageState
-    >>> seen = message_binding(
-    ...     StoredMessage(1, Direction.IN, "support", MessageState.PARSED, None, 5, None)
-    ... )
-    >>> sorted(seen) == sorted(FIELDS)
+    >>> mail = StoredMessage(1, Direction.IN, "support", MessageState.PARSED, None, 5, None)
+    >>> sorted(message_binding(mail)) == sorted(FIELDS)
     True
+    >>> message_binding(mail, fields={"mailbox", "size"})
+    {'mailbox': 'support', 'size': 5}
     """
     return {
-        "id": message.id,
-        "mailbox": message.mailbox,
-        "subject": message.subject,
-        "from": _person(message.sender or Address("")),
-        "to": _people(message.to),
-        "cc": _people(message.cc),
-        "reply_to": _people(message.reply_to),
-        "text": message.text,
-        "reply_text": message.reply_text,
-        "html": message.html,
-        "headers": _headers(message.headers),
-        "attachments": [
-            {
-                "filename": part.filename,
-                "content_type": part.content_type,
-                "size": part.size,
-                "inline": part.inline,
-            }
-            for part in message.attachments
-        ],
-        "received": _iso(message.received_at),
-        "sent": _iso(message.sent_at),
-        "size": message.size,
-        "kind": message.kind.value,
-        "automatic": message.automatic,
-        "reference": (
-            {"entity": hit.record.entity, "key": hit.record.key, "grade": hit.grade.value}
-            if hit
-            else None
-        ),
-        "is_reply": hit is not None or bool(message.in_reply_to or message.references),
-        "defects": list(message.defects),
+        name: read(message, hit)
+        for name, read in _READERS.items()
+        if fields is None or name in fields
     }
+
+
+_READERS: dict[str, Callable[[StoredMessage, ReferenceHit | None], Any]] = {
+    "id": lambda message, _: message.id,
+    "mailbox": lambda message, _: message.mailbox,
+    "subject": lambda message, _: message.subject,
+    "from": lambda message, _: _person(message.sender or Address("")),
+    "to": lambda message, _: _people(message.to),
+    "cc": lambda message, _: _people(message.cc),
+    "reply_to": lambda message, _: _people(message.reply_to),
+    "text": lambda message, _: message.text,
+    "reply_text": lambda message, _: message.reply_text,
+    "html": lambda message, _: message.html,
+    "headers": lambda message, _: _headers(message.headers),
+    "attachments": lambda message, _: [_file(part) for part in message.attachments],
+    "received": lambda message, _: _iso(message.received_at),
+    "sent": lambda message, _: _iso(message.sent_at),
+    "size": lambda message, _: message.size,
+    "kind": lambda message, _: message.kind.value,
+    "automatic": lambda message, _: message.automatic,
+    "reference": lambda _, hit: _reference(hit) if hit else None,
+    "is_reply": lambda message, hit: (
+        hit is not None or bool(message.in_reply_to or message.references)
+    ),
+    "defects": lambda message, _: list(message.defects),
+}
+
+
+def _file(part: StoredAttachment) -> dict[str, Any]:
+    return {
+        "filename": part.filename,
+        "content_type": part.content_type,
+        "size": part.size,
+        "inline": part.inline,
+    }
+
+
+def _reference(hit: ReferenceHit) -> dict[str, str]:
+    return {"entity": hit.record.entity, "key": hit.record.key, "grade": hit.grade.value}
 
 
 def _person(address: Address) -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
-__all__ = ["Decision", "Verdict"]
+__all__ = ["Decision", "Said", "Verdict"]
 
 
 class Verdict(StrEnum):
@@ -43,3 +44,45 @@ class Decision:
     def acts(self) -> bool:
         """Whether the actions of the rule are to be carried out."""
         return self.verdict is Verdict.MATCH and not self.shadow
+
+
+class Said(tuple[Decision, ...]):
+    """What all rules said of one message, in their order.
+
+    To most mails fifty rules say the same, namely no: those share one object, so that what it
+    comes to is worked out once for all of them.
+
+    Examples
+    --------
+    >>> said = Said([Decision("vpn", "d1", Verdict.MATCH), Decision("spam", "d2", Verdict.NO)])
+    >>> said.acts, said.matches, [decision.rule for decision in said.told]
+    (True, 1, ['vpn'])
+    """
+
+    @cached_property
+    def acts(self) -> bool:
+        """Whether any of them wants its actions carried out."""
+        return any(decision.acts for decision in self)
+
+    @cached_property
+    def told(self) -> tuple[Decision, ...]:
+        """Those that said more than a plain no."""
+        return tuple(decision for decision in self if decision.verdict is not Verdict.NO)
+
+    @cached_property
+    def matches(self) -> int:
+        """How many matched, those in the shadow included."""
+        return sum(decision.verdict is Verdict.MATCH for decision in self.told)
+
+    @cached_property
+    def faults(self) -> tuple[Decision, ...]:
+        """Those of rules that could not be decided."""
+        return tuple(decision for decision in self.told if decision.verdict in _FAULTS)
+
+    @cached_property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """Name and digest of every rule that was asked."""
+        return tuple((decision.rule, decision.digest) for decision in self)
+
+
+_FAULTS = frozenset({Verdict.ERROR, Verdict.TIMEOUT, Verdict.CRASH})

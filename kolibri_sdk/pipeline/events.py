@@ -13,7 +13,7 @@ from kolibri_sdk import checkpoint
 from kolibri_sdk.actions import automatic_senders, template_context
 from kolibri_sdk.decide import decide_events
 from kolibri_sdk.errors import ActionError, NotFound
-from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.decision import Decision, Said
 from kolibri_sdk.model.rule import OutboundRule
 from kolibri_sdk.model.stored import RecordEvent
 from kolibri_sdk.outbox import MailRequest, Queued, enqueue, resolve
@@ -25,7 +25,6 @@ __all__ = ["run_events"]
 
 _BATCH = 500
 _MOST_ATTEMPTS = 5
-_FAULTS = {Verdict.ERROR, Verdict.TIMEOUT, Verdict.CRASH}
 _CAUSED_BY_MESSAGE = re.compile(r"^message:(\d+)")
 
 
@@ -60,28 +59,22 @@ def _plain(system: System, tx: sa.Connection, event: RecordEvent) -> RecordEvent
 def _apply_batch(
     system: System,
     events: Sequence[RecordEvent],
-    decided: Sequence[Sequence[Decision]],
+    decided: Sequence[Said],
     report: PassReport,
 ) -> None:
     """Changes that no rule acts on in one transaction, every other one in its own."""
-    quiet = [
-        (event, said)
-        for event, said in zip(events, decided, strict=True)
-        if not any(decision.acts for decision in said)
-    ]
+    quiet = [(event, said) for event, said in zip(events, decided, strict=True) if not said.acts]
     with system.store.write() as tx:
         mine = [(event, said) for event, said in quiet if capture.finish(tx, event.id)]
         decisions.add(tx, [decisions.Decided(said, event=event.id) for event, said in mine])
     for event, said in mine:
         _count(report, event, said, system)
     for event, said in zip(events, decided, strict=True):
-        if any(decision.acts for decision in said):
+        if said.acts:
             _apply(system, event, said, report)
 
 
-def _apply(
-    system: System, event: RecordEvent, said: Sequence[Decision], report: PassReport
-) -> None:
+def _apply(system: System, event: RecordEvent, said: Said, report: PassReport) -> None:
     rules = {rule.name: rule for rule in system.rulebook.outbound(event.record.entity)}
     try:
         with system.store.write() as tx:
@@ -162,15 +155,12 @@ def _told(queued: Queued) -> dict[str, Any]:
     return {"action": "send_mail", "outbox": list(queued.items), "dropped": dropped}
 
 
-def _count(
-    report: PassReport, event: RecordEvent, said: Sequence[Decision], system: System
-) -> None:
+def _count(report: PassReport, event: RecordEvent, said: Said, system: System) -> None:
     report.counts["events"] += 1
     report.counts["decisions"] += len(said)
-    report.counts["matched"] += sum(one.verdict is Verdict.MATCH for one in said)
+    report.counts["matched"] += said.matches
     files = {rule.name: rule.file for rule in system.rulebook.outbound(event.record.entity)}
     report.errors.extend(
         f"{event.record}, {event.kind}: rule {one.rule} ({files.get(one.rule)}): {one.reason}"
-        for one in said
-        if one.verdict in _FAULTS
+        for one in said.faults
     )

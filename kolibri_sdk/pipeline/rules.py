@@ -11,7 +11,7 @@ from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.actions import ActionScene, carry_out
 from kolibri_sdk.decide import Subject, decide_messages
 from kolibri_sdk.errors import ActionError, NotFound
-from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.decision import Said
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.message import MessageState
 from kolibri_sdk.model.reference import Grade
@@ -26,7 +26,6 @@ __all__ = ["run_rules"]
 
 _BATCH = 250
 _MOST_ATTEMPTS = 5
-_FAULTS = {Verdict.ERROR, Verdict.TIMEOUT, Verdict.CRASH}
 
 
 def run_rules(system: System, mailbox: Mailbox, report: PassReport) -> None:
@@ -53,7 +52,7 @@ def run_rules(system: System, mailbox: Mailbox, report: PassReport) -> None:
         after = found[-1].id
 
 
-_Work = tuple[Subject, Reference, list[Decision]]
+_Work = tuple[Subject, Reference, Said]
 
 
 def _apply_batch(
@@ -70,17 +69,13 @@ def _apply_batch(
 
 def _is_quiet(one: _Work) -> bool:
     subject, reference, said = one
-    return (
-        reference.hit is None
-        and subject.message.attempts == 0
-        and not any(decision.acts for decision in said)
-    )
+    return reference.hit is None and subject.message.attempts == 0 and not said.acts
 
 
 def _is_plain(one: _Work) -> bool:
     """Whether a quiet mail leaves nothing to write but its state."""
     _, reference, said = one
-    return not reference.suggestions and not any(d.verdict in _FAULTS for d in said)
+    return not reference.suggestions and not said.faults
 
 
 def _finish_quiet(
@@ -143,10 +138,10 @@ def _scene(
 
 
 def _act(
-    scene: ActionScene, rules: Mapping[str, InboundRule], said: Sequence[Decision]
+    scene: ActionScene, rules: Mapping[str, InboundRule], said: Said
 ) -> dict[str, list[dict[str, Any]]]:
     done = {}
-    for decision in said:
+    for decision in said.told:
         if decision.acts:
             scene.cause = f"rule:{decision.rule} digest:{decision.digest[:12]}"
             done[decision.rule] = carry_out(scene, rules[decision.rule], decision)
@@ -157,7 +152,7 @@ def _finish(
     tx: sa.Connection,
     subject: Subject,
     reference: Reference,
-    said: Sequence[Decision],
+    said: Said,
     rules: Mapping[str, InboundRule],
 ) -> bool:
     return messages.finish(
@@ -174,15 +169,14 @@ def _finish(
     )
 
 
-def _faults(said: Sequence[Decision], rules: Mapping[str, InboundRule]) -> list[str]:
+def _faults(said: Said, rules: Mapping[str, InboundRule]) -> list[str]:
     """The rules that could not be decided, told by file and line."""
     told = []
-    for decision in said:
-        if decision.verdict in _FAULTS:
-            file = rules[decision.rule].file
-            place = f" ({file})" if file else ""
-            line = f", line {decision.line} of the expression" if decision.line else ""
-            told.append(f"Rule {decision.rule}{place}: {decision.reason}{line}")
+    for decision in said.faults:
+        file = rules[decision.rule].file
+        place = f" ({file})" if file else ""
+        line = f", line {decision.line} of the expression" if decision.line else ""
+        told.append(f"Rule {decision.rule}{place}: {decision.reason}{line}")
     return told
 
 
@@ -206,7 +200,7 @@ def _note_incoming(scene: ActionScene, reference: Reference) -> None:
 
 
 def _note_failure(
-    system: System, subject: Subject, said: Sequence[Decision], error: str, report: PassReport
+    system: System, subject: Subject, said: Said, error: str, report: PassReport
 ) -> None:
     """Nothing of the message happened; it waits for another try, visible with its reason."""
     tries = subject.message.attempts + 1
@@ -214,7 +208,7 @@ def _note_failure(
         if not messages.finish(tx, subject.message, MessageState.FAILED, error=error):
             return
         decisions.withdraw(tx, subject.message.id)
-        failed = {one.rule: [{"failed": error}] for one in said if one.acts}
+        failed = {one.rule: [{"failed": error}] for one in said.told if one.acts}
         decisions.add(tx, [decisions.Decided(said, subject.message.id, actions=failed)])
     more = "tried again in the next pass" if tries < _MOST_ATTEMPTS else "given up"
     report.errors.append(
@@ -227,13 +221,13 @@ def _count(
     report: PassReport,
     subject: Subject,
     reference: Reference,
-    said: Sequence[Decision],
+    said: Said,
     rules: Mapping[str, InboundRule],
 ) -> None:
     number = subject.message.id
     report.counts["referenced"] += reference.hit is not None
     report.counts["decisions"] += len(said)
-    report.counts["matched"] += sum(one.verdict is Verdict.MATCH for one in said)
+    report.counts["matched"] += said.matches
     report.errors.extend(f"Message {number}: {fault}" for fault in _faults(said, rules))
     if reference.forged:
         report.refuse([f"Message {number}: {reference.forged} reference(s) with a wrong signature"])

@@ -84,8 +84,10 @@ def tokens_in(message: StoredMessage) -> Iterator[Found]:
         if hit := _PLUS.search(address):
             yield Found(hit[1].lower(), "address")
     for body in (message.text, message.html or ""):
-        for hit in _MARKER.finditer(body[:_SEARCHED]):
-            yield Found(hit[1].lower(), "body")
+        # A search that minds no case takes a hundred times as long as looking for three letters.
+        if "r1:" in body or "R1:" in body:
+            for hit in _MARKER.finditer(body[:_SEARCHED]):
+                yield Found(hit[1].lower(), "body")
 
 
 def tags_in(message: StoredMessage) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.sandbox.reading import fields_read
 from kolibri_sdk.sandbox.sandbox import Sandbox
 from kolibri_sdk.sandbox.values import Outcome, Rendered, RenderJob, Script, ScriptFault
 
-__all__ = ["Outcome", "RenderJob", "Rendered", "Sandbox", "Script", "ScriptFault"]
+__all__ = ["Outcome", "RenderJob", "Rendered", "Sandbox", "Script", "ScriptFault", "fields_read"]

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kolibri_sdk import clock
-from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.decision import Said, Verdict
 from kolibri_sdk.store import ids
 from kolibri_sdk.store.dialect import upsert
 from kolibri_sdk.store.schema import decision, event, message, rule_version, ruleset
@@ -29,7 +29,7 @@ __all__ = ["Decided", "add", "note_versions", "select", "withdraw"]
 class Decided:
     """What the rules said of one message or one event, and what the actions of each did."""
 
-    decisions: Sequence[Decision]
+    decisions: Said
     message: int | None = None
     event: int | None = None
     actions: Mapping[str, Sequence[Mapping[str, Any]]] | None = None  #: by rule
@@ -44,9 +44,7 @@ def add(tx: sa.Connection, decided: Sequence[Decided]) -> None:
         When somebody else decided the same meanwhile.
     """
     _note_rulesets(tx, decided)
-    told = [
-        (one, said) for one in decided for said in one.decisions if said.verdict is not Verdict.NO
-    ]
+    told = [(one, said) for one in decided for said in one.decisions.told]
     if not told:
         return
     now = clock.now()
@@ -77,14 +75,13 @@ def add(tx: sa.Connection, decided: Sequence[Decided]) -> None:
 def _note_rulesets(tx: sa.Connection, decided: Sequence[Decided]) -> None:
     sets: dict[str, list[list[str]]] = {}
     owners: dict[sa.Table, list[dict[str, Any]]] = {message: [], event: []}
-    known: dict[tuple[str, ...], str] = {}
+    known: dict[tuple[tuple[str, str], ...], str] = {}
     for one in decided:
-        rules = [[said.rule, said.digest] for said in one.decisions]
-        key = tuple(said.digest for said in one.decisions)
+        key = one.decisions.asked
         if key not in known:
-            text = json.dumps(rules, separators=(",", ":"))
+            text = json.dumps(key, separators=(",", ":"))
             known[key] = hashlib.sha256(text.encode()).hexdigest()
-            sets[known[key]] = rules
+            sets[known[key]] = [list(rule) for rule in key]
         table, number = (message, one.message) if one.message is not None else (event, one.event)
         owners[table].append({"b_id": number, "ruleset": known[key]})
     if sets:

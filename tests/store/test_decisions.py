@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.decision import Decision, Said, Verdict
 from kolibri_sdk.store import Store, decisions
 from kolibri_sdk.store.decisions import Decided
 from tests.store.conftest import count
@@ -25,8 +25,8 @@ def test_decisions_come_back_in_the_order_of_the_rules(store: Store, fetched: En
         decisions.add(
             tx,
             [
-                Decided([NO, MATCH, ERROR], message=one, actions=DONE),
-                Decided([NO], message=two),
+                Decided(Said([NO, MATCH, ERROR]), message=one, actions=DONE),
+                Decided(Said([NO]), message=two),
             ],
         )
     with store.read() as tx:
@@ -48,7 +48,7 @@ def test_decisions_come_back_in_the_order_of_the_rules(store: Store, fetched: En
 def test_decisions_are_found_by_rule_and_verdict(store: Store, fetched: Enter) -> None:
     (number,) = fetched(b"1")
     with store.write() as tx:
-        decisions.add(tx, [Decided([NO, MATCH], message=number)])
+        decisions.add(tx, [Decided(Said([NO, MATCH]), message=number)])
     with store.read() as tx:
         assert [d["rule"] for d in decisions.select(tx, rule="vpn")] == ["vpn"]
         assert [d["rule"] for d in decisions.select(tx, verdict="no")] == ["spam"]
@@ -58,27 +58,27 @@ def test_decisions_are_found_by_rule_and_verdict(store: Store, fetched: Enter) -
 def test_a_rule_decides_on_a_message_once(store: Store, fetched: Enter) -> None:
     (number,) = fetched(b"1")
     with store.write() as tx:
-        decisions.add(tx, [Decided([MATCH], message=number)])
+        decisions.add(tx, [Decided(Said([MATCH]), message=number)])
     with pytest.raises(sa.exc.IntegrityError), store.write() as tx:
-        decisions.add(tx, [Decided([MATCH], message=number)])
+        decisions.add(tx, [Decided(Said([MATCH]), message=number)])
 
 
 def test_a_rule_decides_on_an_event_once(store: Store) -> None:
     with store.write() as tx:
-        decisions.add(tx, [Decided([MATCH], event=7)])
+        decisions.add(tx, [Decided(Said([MATCH]), event=7)])
     with pytest.raises(sa.exc.IntegrityError), store.write() as tx:
-        decisions.add(tx, [Decided([MATCH], event=7)])
+        decisions.add(tx, [Decided(Said([MATCH]), event=7)])
     with store.write() as tx:
-        decisions.add(tx, [Decided([MATCH], event=8)])
+        decisions.add(tx, [Decided(Said([MATCH]), event=8)])
 
 
 def test_a_failed_try_is_taken_back(store: Store, fetched: Enter) -> None:
     one, two = fetched(b"1", b"2")
     with store.write() as tx:
-        decisions.add(tx, [Decided([MATCH], message=n) for n in (one, two)])
+        decisions.add(tx, [Decided(Said([MATCH]), message=n) for n in (one, two)])
     with store.write() as tx:
         decisions.withdraw(tx, one)
-        decisions.add(tx, [Decided([ERROR], message=one)])
+        decisions.add(tx, [Decided(Said([ERROR]), message=one)])
     with store.read() as tx:
         assert [(d["message"], d["rule"]) for d in decisions.select(tx)] == [
             (one, "odd"),

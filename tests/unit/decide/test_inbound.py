@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from kolibri_sdk.decide import Subject, decide_messages
-from kolibri_sdk.model.decision import Decision, Verdict
+from kolibri_sdk.model.decision import Decision, Said, Verdict
 from kolibri_sdk.model.entity import Entity, FieldType, RecordKey
 from kolibri_sdk.model.message import Address, Direction, MessageState
 from kolibri_sdk.model.reference import Grade, ReferenceHit
@@ -40,11 +41,11 @@ def mail(subject: str = "VPN down", **values: Any) -> StoredMessage:
     )
 
 
-def decide(sandbox: Sandbox, rules: list[InboundRule], *subjects: Subject) -> list[list[Decision]]:
+def decide(sandbox: Sandbox, rules: list[InboundRule], *subjects: Subject) -> list[Said]:
     return decide_messages(rules, subjects or (Subject(mail()),), sandbox, ENTITIES)
 
 
-def verdicts(decided: list[Decision]) -> list[str]:
+def verdicts(decided: Sequence[Decision]) -> list[str]:
     return [decision.verdict.value for decision in decided]
 
 
@@ -58,7 +59,7 @@ def test_every_rule_is_asked_about_every_mail(sandbox: Sandbox) -> None:
 
 
 def test_nothing_to_decide(sandbox: Sandbox) -> None:
-    assert decide_messages([], [Subject(mail())], sandbox, ENTITIES) == [[]]
+    assert decide_messages([], [Subject(mail())], sandbox, ENTITIES) == [()]
     assert decide_messages([rule()], [], sandbox, ENTITIES) == []
 
 
@@ -204,3 +205,33 @@ def test_half_a_character_is_refused(sandbox: Sandbox) -> None:
     ((decided,),) = decide(sandbox, [rule(then=half)])
     assert decided.verdict is Verdict.ERROR
     assert "surrogate" in decided.reason
+
+
+def test_mails_of_which_all_rules_say_the_same_share_what_was_said(sandbox: Sandbox) -> None:
+    rules = [rule("vpn", "/vpn/i.test(message.subject)"), rule("any", "message.size > 5")]
+    subjects = [Subject(mail(subject)) for subject in ("Printer", "VPN", "Screen")]
+    printer, vpn, screen = decide(sandbox, rules, *subjects)
+    assert printer is screen
+    assert printer != vpn
+
+
+def test_a_field_that_is_read_in_a_roundabout_way_is_there_all_the_same(sandbox: Sandbox) -> None:
+    conditions = [
+        "message['html'] === '<p>'",
+        "[message].some(m => m.html === '<p>')",
+        r"m\u0065ssage.html === '<p>'",
+        "arguments[0].html === '<p>'",
+        "message\n  ?.html === '<p>'",
+        "message/* the body */.html === '<p>'",
+        "Object.keys(message).length === 20",
+        "(({html}) => html === '<p>')(message)",
+    ]
+    for condition in conditions:
+        ((said,),) = decide(sandbox, [rule(when=condition)], Subject(mail(html="<p>")))
+        assert said.verdict is Verdict.MATCH, condition
+
+
+def test_a_value_of_an_action_may_read_what_no_condition_reads(sandbox: Sandbox) -> None:
+    noted = rule(when="message.size > 5", then=[{"add_note": {"text": "message.headers.to[0]"}}])
+    ((said,),) = decide(sandbox, [noted], Subject(mail(headers=(("To", "us"),))))
+    assert said.values == {"0.text": "us"}

@@ -134,6 +134,6 @@ def test_two_entities_may_have_rules_of_one_name(sandbox: Sandbox) -> None:
 
 
 def test_an_entity_that_no_file_describes(sandbox: Sandbox) -> None:
-    assert decide_events([rule()], [event(OPEN, DONE, "gone")], sandbox, ENTITIES) == [[]]
-    assert decide_events([rule()], [event(OPEN, DONE)], sandbox, {}) == [[]]
-    assert decide_events([], [event(OPEN, DONE)], sandbox, ENTITIES) == [[]]
+    assert decide_events([rule()], [event(OPEN, DONE, "gone")], sandbox, ENTITIES) == [()]
+    assert decide_events([rule()], [event(OPEN, DONE)], sandbox, {}) == [()]
+    assert decide_events([], [event(OPEN, DONE)], sandbox, ENTITIES) == [()]
