@@ -47,7 +47,13 @@ _SUPERSETS = {
 # Text codecs of Python that are no charsets; idna is quadratic on top.
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 _LABEL = re.compile(r"[A-Za-z0-9_.:+-]{1,40}")
+# A label with a name that is known somewhere in it: "charset=utf-8", "iso-gb2312", "utf-8;".
+_WITHIN = re.compile(
+    r"utf-?8|iso-2022-jp|iso-8859-\d{1,2}|windows-125\d|koi8-[ru]|gb2312|gb18030|gbk|big5|euc-kr"
+    r"|euc-jp|shift_jis|us-ascii"
+)
 _WINDOWS_NUMBER = re.compile(r"(?:x-)?(?:windows|cp|ibm)[-_]?(\d{3,4})")
+_ASCII = re.compile(r"[\x00-\x7f]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -108,6 +114,13 @@ def _resolve(label: str | None) -> tuple[str, str | None]:
     if not label:
         return "utf-8", None
     label = label.strip(" \t\"'").lower()
+    name, defect = _codec(label)
+    if defect and (within := _WITHIN.search(label)):
+        return _codec(within[0])[0], defect
+    return name, defect
+
+
+def _codec(label: str) -> tuple[str, str | None]:
     name = _SUPERSETS.get(label)
     if name is None and (found := _WINDOWS_NUMBER.fullmatch(label)):
         name = f"cp{found[1]}"
@@ -132,15 +145,23 @@ def _utf8_or_windows(
 ) -> tuple[str, str | None]:
     # Text in windows-1252 is practically never valid UTF-8 by accident, so UTF-8 goes first.
     try:
-        text = data.decode("utf-8-sig")
+        text, actual = data.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError:
+        if (repaired := _damaged_utf8(data)) is not None:
+            return repaired, "text is damaged utf-8; what could not be read is replaced"
         text, actual = _windows_1252(data), "cp1252"
-    else:
-        actual = "utf-8"
     if label and actual != name and defect is None:
         spoken = "windows-1252" if actual == "cp1252" else actual
         defect = f"text is not in the declared charset {label[:40]}; read as {spoken}"
     return clean(text), defect
+
+
+def _damaged_utf8(data: bytes) -> str | None:
+    """The text of UTF-8 with some bytes lost or wrong in it; None where it is something else."""
+    text = data.decode("utf-8-sig", "replace")
+    broken = text.count("\ufffd")
+    whole = sum(not part.isascii() and len(part) for part in _ASCII.split(text)) - broken
+    return clean(text) if whole > 2 * broken else None
 
 
 def _misnamed(data: bytes, name: str, label: str | None) -> tuple[str, str]:

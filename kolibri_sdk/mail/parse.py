@@ -44,6 +44,10 @@ def parse_mail(raw: bytes) -> ParsedMail:
     defects = Defects()
     root = read_structure(_with_newlines(raw, defects), defects)
     head = root.head
+    if head.charset is None:  # what raw 8-bit headers are in, if not in UTF-8, the texts tell
+        head.charset = next(
+            (c for part in root.leaves() if (c := part.parameters.get("charset"))), None
+        )
     contents = read_contents(root, defects)
     subject = head.text("subject")
     addresses = _read_all_addresses(head, defects)

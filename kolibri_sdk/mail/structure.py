@@ -21,7 +21,9 @@ __all__ = ["Part", "read_structure"]
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
 _DELIMITER_REST = re.compile(rb"(--)?[ \t\r]*(?:\n|\Z)")
-_GUESSED_BOUNDARY = re.compile(rb"^--([^\s-][^\r\n]{2,200}?)[ \t]*\r?\n[!-9;-~]+:", re.M)
+_GUESSED_BOUNDARY = re.compile(
+    rb"^--([^\r\n]{3,200}?)[ \t]*\r?\n(?:Content-[a-z-]+|MIME-Version)[ \t]*:", re.M | re.I
+)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,9 @@ __all__ = ["from_base64", "from_uuencode", "undo"]
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _FOREIGN = bytes(sorted(set(range(256)) - set(_ALPHABET) - {ord("=")}))
 _NOT_WHITE = bytes(sorted(set(range(256)) - set(b" \t\r\n")))
+_PIECE = 1 << 20  # bytes
 _MOST_BLOCKS = 1_000  # base64 texts one after the other in one part
+_PUNCTUATION = re.compile(r"[^a-z0-9]+")
 _BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} [^\r\n]*\r?\n")
 
 
@@ -28,14 +30,14 @@ def undo(data: bytes, encoding: str, defects: Defects) -> bytes:
     defects : Defects
         Takes what is wrong with it.
     """
-    match encoding.strip().strip("\"';").lower():
+    match _PUNCTUATION.sub("", encoding.lower()):
         case "base64":
             return from_base64(data, defects)
-        case "quoted-printable":
+        case "quotedprintable":
             return binascii.a2b_qp(data)
-        case "x-uuencode" | "uuencode" | "x-uue" | "uue":
+        case "xuuencode" | "uuencode" | "xuue" | "uue":
             return from_uuencode(data, defects)
-        case "" | "7bit" | "8bit" | "binary":
+        case "" | "7bit" | "8bit" | "8bits" | "binary":
             return data
         case other:
             defects.note(f"unknown transfer encoding {other[:40]!r}")
@@ -50,10 +52,8 @@ def from_base64(data: bytes, defects: Defects) -> bytes:
     >>> from_base64(b"SGFs\r\nbG8*", Defects())
     b'Hallo'
     """
-    try:
-        return binascii.a2b_base64(data, strict_mode=True)
-    except binascii.Error:
-        pass  # line breaks alone bring us here: strict mode knows none
+    if _is_clean(data):
+        return binascii.a2b_base64(data)
     pure = data.translate(None, _FOREIGN)
     if len(pure) + len(data.translate(None, _NOT_WHITE)) != len(data):
         defects.note("characters in base64 that do not belong there")
@@ -65,6 +65,23 @@ def from_base64(data: bytes, defects: Defects) -> bytes:
             block = block[:-1]  # noqa: PLW2901 - a lone character carries no byte
         out += binascii.a2b_base64(block + b"=" * (-len(block) % 4))
     return bytes(out)
+
+
+def _is_clean(data: bytes) -> bool:
+    """Whether it is one block of whole groups and line breaks, which Python decodes as it stands.
+
+    Looked at in pieces: a copy of a large attachment for each step is too much memory.
+    """
+    others = bytearray()
+    for start in range(0, len(data), _PIECE):
+        others += data[start : start + _PIECE].translate(None, _ALPHABET)
+    breaks, padding = others.count(b"\n") + others.count(b"\r"), others.count(b"=")
+    return (
+        breaks + padding == len(others)
+        and (len(data) - breaks) % 4 == 0
+        and padding <= 2
+        and data[-200:].rstrip(b"\r\n").endswith(b"=" * padding)
+    )
 
 
 def from_uuencode(data: bytes, defects: Defects) -> bytes:
