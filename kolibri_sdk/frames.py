@@ -58,6 +58,10 @@ MESSAGES = _columns(
         "signed, stranger, header (a reference), created (the record was made from it)",
     ),
     message_id=("string", "Message-ID without angle brackets"),
+    forwarded_from=("string", "who wrote the mail that was passed on: address, or name"),
+    spf=("string", "pass, fail, softfail, … as a trusted server found; missing without one"),
+    dkim=("string", "the same for signatures; pass where one of them holds"),
+    dmarc=("string", "the same for the alignment of the From address"),
     defects=("object", "list of what the parser found wrong"),
     error=("string", "what went wrong, with the next step; empty where nothing did"),
 )

@@ -20,7 +20,15 @@ from kolibri_sdk.store.schema import message as table
 
 __all__ = ["AttachmentView", "MessageView", "Messages"]
 
-_RENAMED = {"to": "to_addresses", "cc": "cc_addresses"}
+#: Columns of the frame that are made from another column of the table.
+_MADE_FROM = {
+    "to": "to_addresses",
+    "cc": "cc_addresses",
+    "forwarded_from": "forwarded",
+    "spf": "authentication",
+    "dkim": "authentication",
+    "dmarc": "authentication",
+}
 
 
 class Messages:
@@ -85,13 +93,21 @@ class Messages:
             conditions.append(table.c.stored_at < _moment(until))
         if record is not None:
             conditions += [table.c.entity == record[0], table.c.record_key == str(record[1])]
-        columns = [_RENAMED.get(name, name) for name in MESSAGES]
+        columns = list(dict.fromkeys(_MADE_FROM.get(name, name) for name in MESSAGES))
         with self._system.store.read() as tx:
             rows = messages.select(tx, *conditions, columns=columns)
-        for row in rows:
-            for name, column in _RENAMED.items():
-                row[name] = [person["address"] for person in row.pop(column) or ()]
-        return frame_of(rows, MESSAGES)
+        return frame_of((_frame_row(row) for row in rows), MESSAGES)
+
+
+def _frame_row(row: dict[str, Any]) -> dict[str, Any]:
+    for name in ("to", "cc"):
+        row[name] = [person["address"] for person in row.pop(_MADE_FROM[name]) or ()]
+    sender = (row.pop("forwarded") or {}).get("from") or {}
+    row["forwarded_from"] = sender.get("address") or sender.get("name")
+    checked = row.pop("authentication") or {}
+    for name in ("spf", "dkim", "dmarc"):
+        row[name] = checked.get(name)
+    return row
 
 
 def _moment(value: str | date) -> datetime:

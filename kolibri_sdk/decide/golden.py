@@ -55,7 +55,8 @@ def _check_rule(rulebook: Rulebook, rule: InboundRule, sandbox: Sandbox) -> Iter
 
 def _subject(rulebook: Rulebook, rule: InboundRule, example: Example) -> Subject:
     raw = rulebook.example_mail(rule, example).read_bytes()
-    mail = parse_mail(raw)
+    box = rulebook.mailboxes.get(rule.mailbox)
+    mail = parse_mail(raw, trusted_authserv=box.trusted_authserv if box else ())
     if mail.incomplete:
         raise KolibriError(mail.incomplete)
     message = StoredMessage.of(mail, mailbox=rule.mailbox, received_at=mail.sent_at or _ARRIVAL)

@@ -14,7 +14,14 @@ from selectolax.lexbor import LexborHTMLParser
 
 from kolibri_sdk.mail.charset import clean
 
-__all__ = ["inline_css", "plain_twin", "preview_frame", "sanitise", "shows_something"]
+__all__ = [
+    "inline_css",
+    "is_wild",
+    "plain_twin",
+    "preview_frame",
+    "sanitise",
+    "shows_something",
+]
 
 _TAGS = nh3.ALLOWED_TAGS | {"font", "center", "u", "s", "big", "section", "article", "main"}
 _LAYOUT = {
@@ -102,7 +109,7 @@ def sanitise(html: str, *, remote_images: bool = False) -> str:
     >>> sanitise('<p onclick="x()">Hi<script>x()</script> <a href="javascript:x()">you</a></p>')
     '<p>Hi <a rel="noopener noreferrer">you</a></p>'
     """
-    if _wild(html):
+    if is_wild(html):
         return f"<pre>{escape(_stripped(html))}</pre>"
 
     def keep(tag: str, attribute: str, value: str) -> str | None:
@@ -137,7 +144,7 @@ def inline_css(html: str) -> str:
 
     Mail programs drop style sheets. Sanitise afterwards: this step keeps whatever else is there.
     """
-    if _wild(html):
+    if is_wild(html):
         return sanitise(html)
     return css_inline.inline(html, load_remote_stylesheets=False, keep_style_tags=False)
 
@@ -151,7 +158,7 @@ def plain_twin(html: str) -> str:
     'Hello\n\n  * one'
     """
     html = clean(html)
-    if _wild(html):
+    if is_wild(html):
         return _stripped(html)
     return _laid_out(html) or _words(html)
 
@@ -167,7 +174,7 @@ def shows_something(html: str) -> bool:
     return "<img" in html.lower() or any(char.isalnum() for char in _stripped(html))
 
 
-def _wild(html: str) -> bool:
+def is_wild(html: str) -> bool:
     """Whether the engines would take seconds over it, or overflow the stack and die.
 
     Their cost grows with the square of nesting and of the attributes in one tag.

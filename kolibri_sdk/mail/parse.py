@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 
 from kolibri_sdk.mail.addresses import read_addresses
+from kolibri_sdk.mail.authentication import read_authentication
 from kolibri_sdk.mail.automatic import kind_of
 from kolibri_sdk.mail.bounce import read_bounces
-from kolibri_sdk.mail.contents import read_contents
+from kolibri_sdk.mail.contents import Contents, read_contents
 from kolibri_sdk.mail.dates import read_date
 from kolibri_sdk.mail.defects import Defects
+from kolibri_sdk.mail.forward import is_forward_subject, read_forward
 from kolibri_sdk.mail.head import Head
+from kolibri_sdk.mail.html_quote import text_with_quote_marks
 from kolibri_sdk.mail.ids import read_ids
 from kolibri_sdk.mail.limits import LIMITS
 from kolibri_sdk.mail.reply import newly_written
@@ -20,13 +23,15 @@ from kolibri_sdk.model.message import Address, ParsedMail
 __all__ = ["parse_mail"]
 
 
-def parse_mail(raw: bytes) -> ParsedMail:
+def parse_mail(raw: bytes, *, trusted_authserv: Collection[str] = ()) -> ParsedMail:
     r"""Read a mail (RFC 5322, MIME), however broken it is.
 
     Parameters
     ----------
     raw : bytes
         The mail as the server gave it.
+    trusted_authserv : collection of str
+        Servers whose Authentication-Results count; without any, nobody's do.
 
     Returns
     -------
@@ -56,6 +61,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
         defects.note("no Message-ID")
     own = frozenset(a.address.lower() for name in ("from", "to") for a in addresses[name])
     bounces = read_bounces(root, subject, contents.text, own)
+    forwarded = read_forward(root, subject, contents.text) if bounces is None else None
     return ParsedMail(
         size=len(raw),
         message_id=message_ids[0] if message_ids else None,
@@ -72,13 +78,15 @@ def parse_mail(raw: bytes) -> ParsedMail:
         text=contents.text,
         html=contents.html,
         text_from_html=contents.text_from_html,
-        reply_text=_news(subject, contents.text),
+        reply_text=_news(contents, whole=forwarded is not None or is_forward_subject(subject)),
         headers=tuple(
             (name, value) for name, value in head.decoded() if not name.lower().startswith(_OURS)
         ),
         attachments=contents.attachments,
         kind=kind_of(root, subject, bounce=bounces is not None),
         bounces=bounces or (),
+        forwarded=forwarded,
+        authentication=read_authentication(head, trusted_authserv),
         defects=defects.found,
         incomplete=_incomplete(defects),
     )
@@ -91,12 +99,18 @@ _ADDRESS_HEADERS = ("from", "sender", "reply-to", "to", "cc", "bcc")
 _OURS = "x-kolibri-"
 
 
-_FORWARD = re.compile(r"\s*(?:fwd?|wg|tr|rv|doorst)\s*:", re.I)
-
-
-def _news(subject: str, text: str) -> str:
+def _news(contents: Contents, *, whole: bool) -> str:
     """What is new to the receiver: of a reply what was written anew, of a forward all of it."""
-    return text.strip() if _FORWARD.match(subject) else newly_written(text)
+    if whole:
+        return contents.text.strip()
+    if (
+        contents.text_from_html
+        and contents.html
+        and (marked := text_with_quote_marks(contents.html))
+    ):
+        # A mail of which nothing but quote marks is left holds its answers within the quote.
+        return newly_written(marked).strip("> \n") or newly_written(contents.text)
+    return newly_written(contents.text)
 
 
 def _incomplete(defects: Defects) -> str:

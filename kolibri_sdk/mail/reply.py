@@ -3,47 +3,78 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["newly_written"]
+from kolibri_sdk.mail.attribution import attribution_length
+from kolibri_sdk.mail.quoted_head import read_quoted_head
+from kolibri_sdk.mail.signature import is_signature, may_be_device_line
 
-_LONGEST = 1000  # characters of a line that can be an attribution or a heading
-_ATTRIBUTION_LINES = 4  # mail programs wrap a long attribution
+__all__ = ["is_forward_heading", "newly_written"]
 
-_OPENS = re.compile(r"(?:am|on|at|le|el|il|den|op|em|à)\b", re.I)
-_WROTE = re.compile(
-    r"\b(?:schrieb|geschrieben|wrote|writes|a écrit|escribió|escreveu|ha scritto|skrev|schreef"
-    r"|napisał)\b",
+_LONGEST = 1000  # characters of a line that can be a heading
+
+# Only a line that holds or begins with such can begin a quote or a signature: most lines of most
+# mails are not looked at further.
+_HOLDS = re.compile(r"[:：@年]|\d{4}")
+_SYMBOL = re.compile(r"[\s\xa0]*[>|_=*~#(<\[\u2014\u2013-]")
+_MOST_CANDIDATES = 5_000  # a mail of nothing but such lines is not worth seconds
+#: "-----Original Message-----" and its like: below stands a mail that is answered.
+_ANSWERED = (
+    r"original[ -](?:message|nachricht|e-?mail|appointment|mail)"
+    r"|ursprüngliche (?:nachricht|e-?mail)|originalnachricht|antwortnachricht"
+    r"|reply message|message (?:d'origine|original|initial)"
+    r"|mensaje original|mensagem original|correo original|messaggio (?:originale|di risposta)"
+    r"|oorspronkelijk bericht|origineel bericht|oprindelig meddelelse|opprinnelig melding"
+    r"|ursprungligt meddelande|originalmeddelande|alkuperäinen viesti|wiadomość oryginalna"
+    r"|oryginalna wiadomość|treść oryginalnej wiadomości|původní (?:zpráva|e-?mail)"
+    r"|pôvodná správa|eredeti üzenet|mesaj original|исходное сообщение|оригинальное сообщение"
+    r"|оригінальне повідомлення|orijinal (?:mesaj|ileti)|原始邮件|原始郵件"
+    r"|元のメッセージ|원본 메시지"
+)
+#: "---------- Forwarded message ---------" and its like: below stands a mail that is passed on.
+_FORWARDED = (
+    r"forwarded (?:message|mail|e-?mail)(?: follows)?|weitergeleitete (?:nachricht|e-?mail|mail)"
+    r"|message transféré|message transmis|mensaje reenviado|mensagem (?:encaminhada|reencaminhada)"
+    r"|messaggio inoltrato|doorgestuurd bericht|videresendt (?:meddelelse|melding|besked)"
+    r"|vidarebefordrat (?:meddelande|mail)|välitetty viesti|edelleen lähetetty viesti"
+    r"|(?:przekazana|przesłana dalej) wiadomość|wiadomość przekazana|přeposlaná zpráva"
+    r"|preposlaná správa|továbbított (?:üzenet|levél)|mesaj redirecționat|пересылаемое сообщение"
+    r"|переадресоване повідомлення|iletilen (?:mesaj|ileti)|转发的邮件|轉寄郵件"
+    r"|転送(?:された)?メッセージ"
+    r"|begin forwarded message|anfang der weitergeleiteten (?:nachricht|e-?mail)"
+    r"|début du message (?:réexpédié|transféré)|inicio del mensaje reenviado"
+    r"|inizio messaggio inoltrato|begin doorgestuurd bericht|início da mensagem reencaminhada"
+    r"|start på vidarebefordrat meddelande|begynnelse på videresendt melding"
+    r"|początek przekazywanej wiadomości|начало переадресованного сообщения"
+)
+_EDGE = r"[-_*=>#\s\xa0]*"
+_FORWARD_HEADING = re.compile(
+    rf"{_EDGE}(?:{_FORWARDED})(?: (?:from|von|de) .{{1,80}})?{_EDGE}:?{_EDGE}", re.I
+)
+_HEADING = re.compile(rf"{_EDGE}(?:{_ANSWERED}|{_FORWARDED}){_EDGE}:?{_EDGE}", re.I)
+_FRAMED = re.compile(r"\s*[-=_*]{4,}\s*\S[^-=_]{2,60}[-=_*]{4,}\s*")
+_RULE = re.compile(r"[\s>]*[_=*-]{3,}\s*")
+# What help desks put on top of their mails between dashes or the like, so that the answer
+# stands above them.
+_ABOVE = re.compile(
+    r"reply above this line|(?:oberhalb|über) dieser (?:zeile|linie)|au-dessus de cette ligne"
+    r"|por encima de esta línea|sopra questa (?:riga|linea)|boven deze (?:regel|lijn)",
     re.I,
 )
-_MAILBOX = re.compile(r"<(?:mailto:)?[^<>\s@]+@[^<>\s@]+>")
-_DATED = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}\s\d{1,2}:\d\d\b")
-# The line above a mail that is answered or forwarded whole.
-_HEADING = re.compile(
-    r"[-_*\s]*(?:ursprüngliche (?:nachricht|e-?mail)|original[ -](?:message|nachricht|e-?mail)"
-    r"|weitergeleitete (?:nachricht|e-?mail)|forwarded message|begin forwarded message"
-    r"|message d'origine|mensaje original|messaggio originale)[-_*\s:]*",
-    re.I,
-)
-_HEADER = re.compile(
-    r"[\s>*]*(?P<name>von|from|de|da|van|gesendet|sent|enviado|envoyé|inviato|datum|date|data|fecha"
-    r"|an|to|a|à|para|risposta|reply-to|cc|betreff|subject|asunto|objet|oggetto)\*?\s?:",
-    re.I,
-)
-_FROM = re.compile(r"[\s*]*(?:von|from|de|da|van)\*?\s?:[\s*]*\S", re.I)
-_RULE = re.compile(r"\s*[_=-]{20,}\s*")
-_SIGNATURE = re.compile(r"--\s?")
-_DEVICE = re.compile(
-    r"\s*(?:von meinem .{2,40} gesendet|(?:diese nachricht wurde )?gesendet (?:von meinem|mit der)"
-    r"|diese nachricht wurde von meinem|sent from (?:my|mail for|outlook)|get outlook for"
-    r"|holen sie sich outlook|envoyé de mon)",
-    re.I,
+_LIST_FOOTER = re.compile(
+    r"\b(?:mailing[- ]?list|listinfo|unsubscribe|mailman|abbestellen)\b", re.I
 )
 
 
 def newly_written(text: str) -> str:
     r"""Cut the quoted mail and the signature off a reply.
 
-    Where cutting would leave nothing, nothing is cut.
+    The policy: what stands in a quoted mail goes, with the line that announces it; so do lines
+    that begin with ``>``, a signature behind its separator, what a telephone puts below, and the
+    footer of a mailing list. Answers between and below quoted lines stay. A greeting and a name
+    that no separator sets off stay: they belong to what was written. A mail that holds nothing
+    but a quoted mail gives an empty text; any other mail of which nothing would be left stays
+    whole.
 
     Parameters
     ----------
@@ -52,85 +83,114 @@ def newly_written(text: str) -> str:
 
     Examples
     --------
-    >>> newly_written("Danke!\n\nAm 1. Mai schrieb Anna <a@x.example>:\n> Bitte sehr.")
+    >>> newly_written("Danke!\n\nAm 1. Mai 2026 schrieb Anna <a@x.example>:\n> Bitte sehr.")
     'Danke!'
     """
     lines = text.replace("\r\n", "\n").split("\n")
+    candidates = [
+        number
+        for number, line in enumerate(lines)
+        if _HOLDS.search(line) or _SYMBOL.match(line) or may_be_device_line(line)
+    ]
     kept: list[str] = []
-    position = 0
-    while position < len(lines) and not _ends_here(lines, position):
-        line = lines[position]
-        if length := _attribution(lines, position):
-            if not _answers_below(lines, position + length):
-                break
-            position += length
+    announced = False
+    done = 0  #: lines that were looked at
+    end = below = len(lines)
+    for position in candidates[:_MOST_CANDIDATES]:
+        if position < done:
             continue
-        if not line.lstrip().startswith(">"):
-            kept.append(line.rstrip())
-        position += 1
-    written = re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
-    return written or text.strip()
+        kept += lines[done:position]
+        done = position
+        line = lines[position]
+        if line.lstrip().startswith(">"):
+            announced = announced or _announces(lines, position)
+            done = position + (2 if _is_rest_of_quote(lines, position + 1) else 1)
+        elif _ends_here(lines, position):
+            end = below = position
+            break
+        elif len(line) <= _LONGEST and (length := attribution_length(lines, position)):
+            announced = True
+            below = position + length
+            if not _answers_below(lines, below):
+                end = position
+                break
+            done = below
+    kept += lines[done:end]
+    written = re.sub(r"\n{3,}", "\n\n", "\n".join(map(str.rstrip, kept))).strip()
+    if written:
+        return written
+    only_quoted = announced and all(
+        line.lstrip().startswith(">") or not line.strip() for line in lines[below:]
+    )
+    return "" if only_quoted else text.strip()
 
 
-def _ends_here(lines: list[str], position: int) -> bool:
+def is_forward_heading(line: str) -> bool:
+    """Whether the line announces a mail that is passed on.
+
+    Examples
+    --------
+    >>> is_forward_heading("---------- Forwarded message ---------")
+    True
+    """
+    return len(line) <= 200 and _FORWARD_HEADING.fullmatch(line) is not None
+
+
+def _ends_here(lines: Sequence[str], position: int) -> bool:
     """Whether nothing below this line is newly written."""
     line = lines[position]
     if not line or len(line) > _LONGEST:
         return False
-    return bool(
-        _SIGNATURE.fullmatch(line)
-        or _DEVICE.match(line)
-        or (_HEADING.fullmatch(line) and position + 1 < len(lines))
-        or (_FROM.match(line) and _is_header_block(lines, position))
-        or (_RULE.fullmatch(line) and _is_header_block(lines, position + 1))
-    )
-
-
-def _is_header_block(lines: list[str], position: int) -> bool:
-    """Whether the headers of a mail begin here, as Outlook puts them above what it quotes."""
-    following = [line for line in lines[position : position + 10] if line.strip()][:6]
-    names = {
-        found["name"].lower() for line in following if (found := _HEADER.match(line[:_LONGEST]))
-    }
-    return bool(following) and _FROM.match(following[0]) is not None and len(names) >= 3
-
-
-def _attribution(lines: list[str], position: int) -> int:
-    """How many lines from here are an "On … wrote:"; 0 where they are none."""
-    for count in range(1, _ATTRIBUTION_LINES + 1):
-        chunk = " ".join(line.strip() for line in lines[position : position + count])
-        if len(chunk) > _LONGEST or not chunk or chunk.startswith(">"):
-            return 0
-        if chunk.endswith(":") and _is_attribution(
-            chunk, lines[position + count : position + count + 3]
-        ):
-            return count
-        if count == 1 and not (_OPENS.match(chunk) or _MAILBOX.search(chunk)):
-            return 0
-    return 0
-
-
-def _is_attribution(chunk: str, following: list[str]) -> bool:
-    if _DATED.match(chunk) and _MAILBOX.search(chunk):
+    if is_signature(lines, position) or read_quoted_head(lines, position):
         return True
-    if not _WROTE.search(chunk[-160:]) or not (_OPENS.match(chunk) or _MAILBOX.search(chunk)):
+    framed = _SYMBOL.match(line) is not None
+    if not framed and not line.rstrip().endswith(":"):
         return False
-    # "On the phone she wrote down:" is a sentence; a date, an address or a quote makes the
-    # difference.
-    return any(char.isdigit() or char == "@" for char in chunk) or any(
-        line.lstrip().startswith(">") for line in following
-    )
+    if _HEADING.fullmatch(line):
+        return position + 1 < len(lines)
+    if not framed:
+        return False
+    if _RULE.fullmatch(line):
+        below = _next_line(lines, position + 1)
+        return bool(read_quoted_head(lines, below)) or _is_list_footer(lines, position + 1)
+    if _FRAMED.fullmatch(line):
+        return bool(read_quoted_head(lines, _next_line(lines, position + 1)))
+    return _ABOVE.search(line) is not None
 
 
-def _answers_below(lines: list[str], position: int) -> bool:
+def _next_line(lines: Sequence[str], position: int) -> int:
+    """Where the next line stands that is not blank."""
+    while position < len(lines) and not lines[position].strip():
+        position += 1
+    return position
+
+
+def _is_list_footer(lines: Sequence[str], position: int) -> bool:
+    rest = [line for line in lines[position : position + 12] if line.strip()]
+    return 0 < len(rest) <= 6 and any(_LIST_FOOTER.search(line[:_LONGEST]) for line in rest)
+
+
+def _announces(lines: Sequence[str], position: int) -> bool:
+    """Whether a quoted line is an attribution: what follows is a mail, not a citation."""
+    unquoted = [line.lstrip("> ") for line in lines[position : position + 5]]
+    return bool(unquoted[0]) and attribution_length(unquoted, 0) > 0
+
+
+def _is_rest_of_quote(lines: Sequence[str], position: int) -> bool:
+    """Whether the line was broken off a long quoted one; the mark did not come along."""
+    if not 0 < position < len(lines) - 1 or not lines[position][:1].islower():
+        return False
+    above, below = lines[position - 1], lines[position + 1]
+    return above.startswith(">") and len(above) >= 65 and below.startswith(">")
+
+
+def _answers_below(lines: Sequence[str], position: int) -> bool:
     """Whether the sender wrote between or below what he quotes with ``>``."""
     quoted = False
     for index in range(position, len(lines)):
         stripped = lines[index].strip()
-        if stripped.startswith(">"):
+        if stripped.startswith((">", "|")):
             quoted = True
-        elif _SIGNATURE.fullmatch(lines[index]):
-            return False
-        elif stripped:
-            return quoted
+        elif stripped and not _is_rest_of_quote(lines, index):
+            return quoted and not _ends_here(lines, index)
     return False

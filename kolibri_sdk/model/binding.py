@@ -33,6 +33,8 @@ FIELDS = {
     "automatic": "true where kind is not ordinary",
     "reference": "{entity, key, grade} of the record it belongs to, or null",
     "is_reply": "true where it belongs to a record, or answers some mail",
+    "forwarded": "{from, to, sent, subject, message_id} of the mail that was passed on, or null",
+    "authentication": "{server, spf, dkim, dmarc, mailfrom, signed_by}, or null",
     "defects": "what the parser found wrong, list of text",
 }
 
@@ -90,6 +92,10 @@ _READERS: dict[str, Callable[[StoredMessage, ReferenceHit | None], Any]] = {
     "reference": lambda _, hit: _reference(hit) if hit else None,
     "is_reply": lambda message, hit: (
         hit is not None or bool(message.in_reply_to or message.references)
+    ),
+    "forwarded": lambda message, _: message.forwarded and message.forwarded.as_json(),
+    "authentication": lambda message, _: (
+        message.authentication and message.authentication.as_json()
     ),
     "defects": lambda message, _: list(message.defects),
 }

@@ -135,6 +135,9 @@ class MailboxDocument(Document):
     inbound: Inbound | None = None
     outbound: Outbound | None = None
     plus_addressing: bool = Field(False, description="support+TOKEN@… reaches this mailbox")
+    trusted_authserv: tuple[str, ...] = Field(
+        (), description="servers whose Authentication-Results count; the topmost of each"
+    )
     answers_per_hour: int = Field(5, ge=1, description="automatic mails to one address per hour")
 
     @model_validator(mode="after")

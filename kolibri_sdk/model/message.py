@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 __all__ = [
     "Address",
     "Attachment",
+    "Authentication",
     "BounceReport",
     "Direction",
+    "ForwardedMail",
     "MessageKind",
     "MessageState",
     "ParsedMail",
@@ -102,6 +106,68 @@ class BounceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardedMail:
+    """The original of a mail that somebody passed on, as far as the forward tells of it."""
+
+    sender: Address | None  #: the address is empty where only a name is told
+    to: tuple[Address, ...] = ()
+    sent: str | None = None  #: ISO 8601; without a zone where the forward names none
+    subject: str = ""
+    message_id: str | None = None  #: without angle brackets; of an attached original only
+
+    def as_json(self) -> dict[str, Any]:
+        """As conditions and the database see it."""
+        return {
+            "from": _person(self.sender) if self.sender else None,
+            "to": [_person(one) for one in self.to],
+            "sent": self.sent,
+            "subject": self.subject,
+            "message_id": self.message_id,
+        }
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> ForwardedMail:
+        """The value that `as_json` gave the data of."""
+        sender = data["from"]
+        return cls(
+            Address(sender["address"], sender["name"]) if sender else None,
+            tuple(Address(one["address"], one["name"]) for one in data["to"]),
+            data["sent"],
+            data["subject"],
+            data["message_id"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What a trusted server found out about the sender (RFC 8601).
+
+    The results are its words, such as ``pass``, ``fail``, ``softfail``, ``none``; None where the
+    server did not check.
+    """
+
+    server: str  #: the authserv-id; several where the mailbox trusts several
+    spf: str | None = None
+    dkim: str | None = None
+    dmarc: str | None = None
+    mailfrom: str = ""  #: the domain that SPF was checked for
+    signed_by: tuple[str, ...] = ()  #: the domains whose DKIM signatures hold
+
+    def as_json(self) -> dict[str, Any]:
+        """As conditions and the database see it."""
+        return {**asdict(self), "signed_by": list(self.signed_by)}
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> Authentication:
+        """The value that `as_json` gave the data of."""
+        return cls(**{**data, "signed_by": tuple(data["signed_by"])})
+
+
+def _person(address: Address) -> dict[str, str]:
+    return {"address": address.address, "name": address.name}
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedMail:
     """What the parser makes of the bytes of one mail.
 
@@ -129,6 +195,8 @@ class ParsedMail:
     attachments: tuple[Attachment, ...] = ()
     kind: MessageKind = MessageKind.ORDINARY
     bounces: tuple[BounceReport, ...] = ()
+    forwarded: ForwardedMail | None = None  #: the original, where somebody passed it on
+    authentication: Authentication | None = None  #: of a server that the mailbox trusts
     defects: tuple[str, ...] = ()
     incomplete: str = ""  #: which limit it exceeds, in words; what lies beyond was not read
 

@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from kolibri_sdk.model.entity import RecordKey
-from kolibri_sdk.model.message import Address, Direction, MessageKind, MessageState, ParsedMail
+from kolibri_sdk.model.message import (
+    Address,
+    Authentication,
+    BounceReport,
+    Direction,
+    ForwardedMail,
+    MessageKind,
+    MessageState,
+    ParsedMail,
+)
 from kolibri_sdk.model.outbox import OutboxState
 
 __all__ = [
@@ -60,7 +69,9 @@ class StoredMessage:
     kind: MessageKind = MessageKind.ORDINARY
     record: RecordKey | None = None
     grade: str | None = None
-    bounced: tuple[str, ...] = ()  #: Message-IDs of the mails that it reports as not delivered
+    bounces: tuple[BounceReport, ...] = ()
+    forwarded: ForwardedMail | None = None
+    authentication: Authentication | None = None
     defects: tuple[str, ...] = ()
     error: str = ""
     attempts: int = 0
@@ -94,9 +105,9 @@ class StoredMessage:
             reply_text=mail.reply_text,
             headers=mail.headers,
             kind=mail.kind,
-            bounced=tuple(
-                report.original_message_id for report in mail.bounces if report.original_message_id
-            ),
+            bounces=mail.bounces,
+            forwarded=mail.forwarded,
+            authentication=mail.authentication,
             defects=mail.defects,
             attachments=tuple(
                 StoredAttachment(
@@ -115,6 +126,12 @@ class StoredMessage:
     def automatic(self) -> bool:
         """Whether no person wrote it."""
         return self.kind is not MessageKind.ORDINARY
+
+    @property
+    def bounced(self) -> tuple[str, ...]:
+        """The Message-IDs of the mails that it reports as not delivered."""
+        ids = (report.original_message_id for report in self.bounces)
+        return tuple(dict.fromkeys(name for name in ids if name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,9 @@ def _parse_batch(
         if item.attempts > _MOST_ATTEMPTS:
             refused[item.id] = f"parsing ended the process {_MOST_ATTEMPTS} times"
             continue
-        parsed[item.id] = parse_mail(contents[item.blob])
+        box = system.rulebook.mailboxes.get(item.mailbox)
+        trusted = box.trusted_authserv if box else ()
+        parsed[item.id] = parse_mail(contents[item.blob], trusted_authserv=trusted)
     with system.store.write() as tx:
         messages.save_parsed(tx, parsed, state)
         for number, reason in refused.items():

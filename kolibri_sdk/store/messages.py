@@ -14,7 +14,10 @@ from kolibri_sdk.errors import NotFound
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.message import (
     Address,
+    Authentication,
+    BounceReport,
     Direction,
+    ForwardedMail,
     MessageKind,
     MessageState,
     ParsedMail,
@@ -61,6 +64,7 @@ class Claimed:
     """A stored mail to be parsed; ``attempts`` counts this one."""
 
     id: int
+    mailbox: str
     blob: str
     attempts: int
 
@@ -100,7 +104,8 @@ def claim_fetched(
     The count is committed before the parser sees the bytes: a mail that takes the process down
     has ``tried`` on it the next time, and is taken alone then.
     """
-    query = sa.select(message.c.id, message.c.blob, message.c.attempts).where(
+    read = (message.c.id, message.c.mailbox, message.c.blob, message.c.attempts)
+    query = sa.select(*read).where(
         message.c.state == MessageState.FETCHED.value,
         message.c.mailbox.in_(mailboxes),
         message.c.attempts > 0 if tried else message.c.attempts == 0,
@@ -116,7 +121,7 @@ def claim_fetched(
             .where(message.c.id.in_(chunk))
             .values(attempts=message.c.attempts + 1)
         )
-    return [Claimed(row.id, row.blob, row.attempts + 1) for row in rows]
+    return [Claimed(row.id, row.mailbox, row.blob, row.attempts + 1) for row in rows]
 
 
 def release_claims(tx: sa.Connection, numbers: Iterable[int]) -> None:
@@ -208,6 +213,8 @@ def _columns(mail: ParsedMail) -> dict[str, Any]:
             }
             for report in mail.bounces
         ],
+        "forwarded": mail.forwarded.as_json() if mail.forwarded else None,
+        "authentication": mail.authentication.as_json() if mail.authentication else None,
         "defects": list(mail.defects),
     }
 
@@ -477,12 +484,22 @@ def _stored(row: sa.RowMapping) -> StoredMessage:
         kind=MessageKind(row["kind"]),
         record=record,
         grade=row["grade"],
-        bounced=tuple(
-            report["original_message_id"]
-            for report in row["bounces"] or ()
-            if report["original_message_id"]
+        bounces=tuple(_bounce(report) for report in row["bounces"] or ()),
+        forwarded=ForwardedMail.of_json(row["forwarded"]) if row["forwarded"] else None,
+        authentication=(
+            Authentication.of_json(row["authentication"]) if row["authentication"] else None
         ),
         defects=tuple(row["defects"] or ()),
         error=row["error"],
         attempts=row["attempts"],
+    )
+
+
+def _bounce(report: Mapping[str, Any]) -> BounceReport:
+    return BounceReport(
+        address=report["address"],
+        status=report["status"],
+        action=report["action"],
+        diagnostic=report["diagnostic"],
+        original_message_id=report["original_message_id"],
     )

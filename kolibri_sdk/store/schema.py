@@ -166,6 +166,8 @@ message = sa.Table(
     _column("suggestions", Json, nullable=True),
     _column("ruleset", Text, nullable=True),
     _column("bounces", Json, nullable=True),
+    _column("forwarded", Json, nullable=True),
+    _column("authentication", Json, nullable=True),
     _column("defects", Json, nullable=True),
     _column("error", Text, server_default=""),
     sa.Index("kolibri_message_by_state", "state", "mailbox", "id"),

@@ -26,6 +26,8 @@ def told(mail: ParsedMail, field: str) -> Any:
         case "bounces":
             names = ("address", "status", "action", "permanent", "original_message_id")
             return [{name: getattr(report, name) for name in names} for report in value]
+        case "forwarded":
+            return value and value.as_json()
         case "sent_at":
             return value and value.isoformat()
         case _:
