@@ -14,8 +14,10 @@ from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.message import (
     Address,
     Attachment,
+    Authentication,
     BounceReport,
     Direction,
+    ForwardedMail,
     MessageKind,
     MessageState,
 )
@@ -55,6 +57,10 @@ def test_everything_that_was_parsed_comes_back(store: Store, fetched: Enter) -> 
         headers=(("Received", "one"), ("received", "two")),
         kind=MessageKind.BOUNCE,
         bounces=(BounceReport("d@example.org", "5.1.1", "failed", "no such user"),),
+        forwarded=ForwardedMail(
+            Address("e@example.org", "E"), (Address("", "F"),), None, "x", "1@e"
+        ),
+        authentication=Authentication("mx.example.org", "pass", None, "fail", "e.org", ("g.org",)),
         defects=("no date",),
         attachments=(
             Attachment("a.txt", "text/plain", b"one", content_id="c1", inline=True),
@@ -72,6 +78,7 @@ def test_everything_that_was_parsed_comes_back(store: Store, fetched: Enter) -> 
     for name in (
         *("message_id", "in_reply_to", "references", "sender", "reply_to", "to", "cc", "subject"),
         *("return_path", "sent_at", "text", "html", "reply_text", "headers", "kind", "defects"),
+        *("bounces", "forwarded", "authentication"),
     ):
         assert getattr(found, name) == getattr(parsed, name), name
     assert [(p.filename, p.size, p.inline, p.content_id) for p in found.attachments] == [
