@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +16,7 @@ from kolibri_sdk.errors import (
     DiskFull,
     StoreError,
 )
+from kolibri_sdk.store.plain_json import dumps
 
 __all__ = ["Store", "translated"]
 
@@ -93,7 +93,7 @@ class Store:
 
 
 def _engine(url: str, is_sqlite: bool, lock_wait: float) -> sa.Engine:
-    options: dict[str, Any] = {"json_serializer": _compact_json, "pool_pre_ping": not is_sqlite}
+    options: dict[str, Any] = {"json_serializer": dumps, "pool_pre_ping": not is_sqlite}
     if is_sqlite:
         options["connect_args"] = {"check_same_thread": False}
         if "timeout" not in make_url(url).query:
@@ -109,10 +109,6 @@ def _engine(url: str, is_sqlite: bool, lock_wait: float) -> sa.Engine:
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _compact_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+
+from kolibri_sdk.store.plain_json import storable
 
 __all__ = [
     "BigId",
@@ -30,13 +31,8 @@ __all__ = [
     "ruleset",
     "run",
     "sequence",
-    "storable",
-    "storable_json",
     "user",
 ]
-
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -65,17 +61,6 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def storable(text: str) -> str:
-    """The text with U+FFFD for what a database cannot hold: NUL and lone surrogates.
-
-    Examples
-    --------
-    >>> storable(chr(0) + "a") == chr(0xFFFD) + "a"
-    True
-    """
-    return _UNSTORABLE.sub("\ufffd", text)
-
-
 class Text(sa.types.TypeDecorator[str]):
     """Text from anywhere, such as a mail or a rule's JavaScript."""
 
@@ -92,7 +77,7 @@ class Text(sa.types.TypeDecorator[str]):
 
 
 class Json(sa.types.TypeDecorator[Any]):
-    """Plain data; JSONB on PostgreSQL."""
+    """Plain data; JSONB on PostgreSQL. The engine's serialiser leaves out what cannot be stored."""
 
     impl = sa.JSON
     cache_ok = True
@@ -101,25 +86,6 @@ class Json(sa.types.TypeDecorator[Any]):
         """The dialect's own type."""
         kind = postgresql.JSONB() if dialect.name == "postgresql" else sa.JSON()
         return dialect.type_descriptor(kind)
-
-    def process_bind_param(
-        self,
-        value: Any,
-        dialect: sa.Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
-    ) -> Any:
-        """Leave out what cannot be stored, however deep it sits."""
-        return storable_json(value)
-
-
-def storable_json(value: Any) -> Any:
-    """Plain data, all its texts made storable."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {storable(str(key)): storable_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [storable_json(item) for item in value]
-    return value
 
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
