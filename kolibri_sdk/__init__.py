@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kolibri_sdk.actions import ActionScene, action
-    from kolibri_sdk.client import Kolibri, RulesWarning, connect
+    from kolibri_sdk.client import Kolibri, RulesWarning, connect, read_mail
     from kolibri_sdk.errors import (
         ActionError,
         ConfigurationError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         TemplateError,
     )
     from kolibri_sdk.model.rule import InboundRule, OutboundRule
-    from kolibri_sdk.pipeline import PassReport
+    from kolibri_sdk.pipeline import ImportReport, PassReport
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,7 @@ _HOMES = {
     "ActionError": "errors",
     "ActionScene": "actions",
     "ConfigurationError": "errors",
+    "ImportReport": "pipeline",
     "InboundRule": "model.rule",
     "Kolibri": "client",
     "KolibriError": "errors",
@@ -58,12 +59,14 @@ _HOMES = {
     "TemplateError": "errors",
     "action": "actions",
     "connect": "client",
+    "read_mail": "client",
 }
 
 __all__ = [
     "ActionError",
     "ActionScene",
     "ConfigurationError",
+    "ImportReport",
     "InboundRule",
     "Kolibri",
     "KolibriError",
@@ -80,6 +83,7 @@ __all__ = [
     "TemplateError",
     "action",
     "connect",
+    "read_mail",
 ]
 
 

@@ -16,7 +16,18 @@ __all__ = ["FAILED", "WRONG_USAGE", "app"]
 FAILED = 1
 WRONG_USAGE = 2
 
-_ORDER = ("demo", "init", "check", "poll", "schedule", "status", "outbox", "upgrade", "version")
+_ORDER = (
+    "demo",
+    "init",
+    "check",
+    "poll",
+    "schedule",
+    "status",
+    "outbox",
+    "import",
+    "upgrade",
+    "version",
+)
 _EXIT_CODES = (
     "Exit codes: 0 all is well; 1 something failed while it ran, or needs a person, and was said; "
     "2 a setting, a file or the command itself is wrong."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.client.history import read_mail
 from kolibri_sdk.client.kolibri import Kolibri, RulesWarning, connect
 
-__all__ = ["Kolibri", "RulesWarning", "connect"]
+__all__ = ["Kolibri", "RulesWarning", "connect", "read_mail"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 
@@ -17,11 +18,12 @@ from kolibri_sdk.client.collections import (
     Templates,
     Users,
 )
+from kolibri_sdk.client.history import import_mail
 from kolibri_sdk.client.messages import Messages
 from kolibri_sdk.client.records import Records
 from kolibri_sdk.decide import check_examples
 from kolibri_sdk.errors import Problem
-from kolibri_sdk.pipeline import PassReport, System, open_system, run_passes
+from kolibri_sdk.pipeline import ImportReport, PassReport, System, open_system, run_passes
 from kolibri_sdk.rulebook import check_rulebook, find_project
 from kolibri_sdk.schedule import Stop
 
@@ -102,6 +104,67 @@ class Kolibri:
         """
         beat = self._system.project.every if every is None else every
         return run_passes(self._system, passes=passes, every=beat, mailboxes=mailboxes, stop=stop)
+
+    def import_mail(
+        self,
+        source: str | Path,
+        *,
+        mailbox: str,
+        folders: Sequence[str] | None = None,
+        since: str | date | None = None,
+        direction: str | None = None,
+        progress: bool | None = None,
+        stop: Stop | None = None,
+    ) -> ImportReport:
+        """Enter historic mail into the central table; it triggers nothing.
+
+        Each mail is there once per mailbox, whether it was imported before or fetched by the
+        poller; so an import that was broken off is gone on with by calling this again.
+
+        Parameters
+        ----------
+        source : str or Path
+            What :func:`~kolibri_sdk.read_mail` reads; or ``"imap:support/Archive"``, a folder of
+            the mailbox's own server, whose flags stay as they are.
+        mailbox : str
+            Whose mail it is.
+        folders : sequence of str, optional
+            Only these folders of the source.
+        since : str, date or datetime, optional
+            Leave out mail that arrived before; ISO 8601, UTC where it names no zone.
+        direction : {"in", "out"}, optional
+            Of all the mails; else those from an address of the mailbox itself are outgoing.
+        progress : bool, optional
+            Whether a bar is shown; by default where somebody may be looking.
+        stop : Stop, optional
+            Ends it after the batch at hand; see ``kolibri_sdk.schedule.stop_on_signals``.
+
+        Returns
+        -------
+        ImportReport
+            Counts by folder, seconds, and what could not be read.
+
+        Raises
+        ------
+        NotFound
+            When there is no such mailbox.
+        ConfigurationError
+            When the source is not there or holds no mail.
+
+        Examples
+        --------
+        >>> k.import_mail("archive.mbox", mailbox="support")        # doctest: +SKIP
+        """
+        return import_mail(
+            self._system,
+            source,
+            mailbox=mailbox,
+            folders=folders,
+            since=since,
+            direction=direction,
+            progress=progress,
+            stop=stop,
+        )
 
     def close(self) -> None:
         """End the sandbox and close the database."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -10,7 +11,13 @@ import pandas as pd
 from kolibri_sdk import clock
 from kolibri_sdk.client.display import definition_table
 from kolibri_sdk.errors import ConfigurationError, NotFound
-from kolibri_sdk.frames import DECISIONS, MESSAGES, frame_of
+from kolibri_sdk.frames import (
+    DECISIONS,
+    chosen_columns,
+    frame_of,
+    mail_frame,
+    stored_columns,
+)
 from kolibri_sdk.mail import preview_frame
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.stored import StoredAttachment, StoredMessage
@@ -18,17 +25,7 @@ from kolibri_sdk.pipeline import System
 from kolibri_sdk.store import blobs, decisions, messages
 from kolibri_sdk.store.schema import message as table
 
-__all__ = ["AttachmentView", "MessageView", "Messages"]
-
-#: Columns of the frame that are made from another column of the table.
-_MADE_FROM = {
-    "to": "to_addresses",
-    "cc": "cc_addresses",
-    "forwarded_from": "forwarded",
-    "spf": "authentication",
-    "dkim": "authentication",
-    "dmarc": "authentication",
-}
+__all__ = ["AttachmentView", "MessageView", "Messages", "moment"]
 
 
 class Messages:
@@ -64,6 +61,7 @@ class Messages:
         since: str | date | None = None,
         until: str | date | None = None,
         record: tuple[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """The messages that meet the conditions, oldest first.
 
@@ -72,45 +70,44 @@ class Messages:
         mailbox, direction, state : str, optional
             As in the columns of these names.
         since, until : str, date or datetime, optional
-            By the time the message was stored here: ISO 8601, taken as UTC where it names no
-            zone; ``until`` is left out itself.
+            By the time the server got it, or it was sent: ISO 8601, taken as UTC where it names
+            no zone; ``until`` is left out itself.
         record : tuple of (str, object), optional
             Entity and key, such as ``("incident", 7)``.
+        columns : sequence of str, optional
+            Only these, which saves time and memory; a trial of a rule needs them all.
 
         Returns
         -------
         DataFrame
-            One row per message; columns and dtypes as in ``kolibri_sdk.frames.MESSAGES``.
+            One row per message, in the order in which they were stored; columns and dtypes as in
+            ``kolibri_sdk.frames.MESSAGES``.
+
+        Raises
+        ------
+        NotFound
+            When there is no column of such a name.
         """
+        chosen = chosen_columns(columns)
         conditions = [
             table.c[name] == value
             for name, value in {"mailbox": mailbox, "direction": direction, "state": state}.items()
             if value is not None
         ]
         if since is not None:
-            conditions.append(table.c.stored_at >= _moment(since))
+            conditions.append(messages.mail_time >= moment(since))
         if until is not None:
-            conditions.append(table.c.stored_at < _moment(until))
+            conditions.append(messages.mail_time < moment(until))
         if record is not None:
             conditions += [table.c.entity == record[0], table.c.record_key == str(record[1])]
-        columns = list(dict.fromkeys(_MADE_FROM.get(name, name) for name in MESSAGES))
+        needed = stored_columns(chosen)
         with self._system.store.read() as tx:
-            rows = messages.select(tx, *conditions, columns=columns)
-        return frame_of((_frame_row(row) for row in rows), MESSAGES)
+            rows = messages.select(tx, *conditions, columns=needed)
+        return mail_frame(rows, chosen)
 
 
-def _frame_row(row: dict[str, Any]) -> dict[str, Any]:
-    for name in ("to", "cc"):
-        row[name] = [person["address"] for person in row.pop(_MADE_FROM[name]) or ()]
-    sender = (row.pop("forwarded") or {}).get("from") or {}
-    row["forwarded_from"] = sender.get("address") or sender.get("name")
-    checked = row.pop("authentication") or {}
-    for name in ("spf", "dkim", "dmarc"):
-        row[name] = checked.get(name)
-    return row
-
-
-def _moment(value: str | date) -> datetime:
+def moment(value: str | date) -> datetime:
+    """ISO 8601, a date or a datetime as a moment; UTC where no zone is named."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -1,7 +1,9 @@
 """Bytes of mails to values and back: parse, compose, bounces, reply cutting, safe HTML."""
 
+from kolibri_sdk.mail.arrival import arrived_at
 from kolibri_sdk.mail.compose import Draft, compose
 from kolibri_sdk.mail.html import inline_css, plain_twin, preview_frame, sanitise
+from kolibri_sdk.mail.identity import content_key
 from kolibri_sdk.mail.limits import LIMITS, Limits
 from kolibri_sdk.mail.parse import parse_mail
 from kolibri_sdk.mail.reply import newly_written
@@ -10,7 +12,9 @@ __all__ = [
     "LIMITS",
     "Draft",
     "Limits",
+    "arrived_at",
     "compose",
+    "content_key",
     "inline_css",
     "newly_written",
     "parse_mail",

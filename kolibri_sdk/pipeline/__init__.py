@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.pipeline.import_report import IMPORT_COUNTS, ImportReport
+from kolibri_sdk.pipeline.import_sources import ArchiveToImport, FoldersToImport, ImportSource
+from kolibri_sdk.pipeline.imports import import_mails
 from kolibri_sdk.pipeline.passes import run_pass, run_passes
 from kolibri_sdk.pipeline.report import COUNTS, PassReport
 from kolibri_sdk.pipeline.system import System, open_system
 
-__all__ = ["COUNTS", "PassReport", "System", "open_system", "run_pass", "run_passes"]
+__all__ = [
+    "COUNTS",
+    "IMPORT_COUNTS",
+    "ArchiveToImport",
+    "FoldersToImport",
+    "ImportReport",
+    "ImportSource",
+    "PassReport",
+    "System",
+    "import_mails",
+    "open_system",
+    "run_pass",
+    "run_passes",
+]

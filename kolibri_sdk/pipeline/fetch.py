@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.errors import LoginRefused, OperationalError
+from kolibri_sdk.mail import content_key
 from kolibri_sdk.mailboxes import Fetched, FolderStatus, Listed, MailSource
 from kolibri_sdk.model.mailbox import After, Fetch, Mailbox
 from kolibri_sdk.pipeline.report import PassReport
@@ -206,16 +207,16 @@ def _insert(
     """Enter mails that came through: ledger entries of the new ones, and of the duplicates."""
     assert mailbox.inbound is not None
     done = mailbox.inbound.after is After.KEEP
-    names = [blobs.content_hash(item.raw or b"") for item in items]
+    names = [content_key(item.raw or b"") for item in items]
     known = ledger.known_contents(tx, mailbox.name, names)
     fresh: dict[str, Fetched] = {}
     for item, name in zip(items, names, strict=True):
         if name not in known:
             fresh.setdefault(name, item)
-    blobs.put(tx, [item.raw or b"" for item in fresh.values()])
+    stored_as = blobs.put(tx, [item.raw or b"" for item in fresh.values()])
     arrivals = [
-        messages.Arrival(name, len(item.raw or b""), item.received_at or clock.now())
-        for name, item in fresh.items()
+        messages.Arrival(blob, len(item.raw or b""), item.received_at or clock.now())
+        for blob, item in zip(stored_as, fresh.values(), strict=True)
     ]
     numbers = dict(zip(fresh, messages.insert_fetched(tx, mailbox.name, arrivals), strict=True))
     stored, duplicates = [], []

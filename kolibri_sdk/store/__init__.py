@@ -2,8 +2,8 @@
 
 ``Store`` opens it; each module below holds the statements of one table and works on the
 connection of a transaction: ``messages``, ``blobs``, ``ledger``, ``records`` (tables of entities),
-``capture`` (triggers and events), ``decisions``, ``outbox``, ``activity``, ``users``, ``runs``,
-``keys``.
+``imports``, ``capture`` (triggers and events), ``decisions``, ``outbox``, ``activity``, ``users``,
+``runs``, ``keys``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,10 +36,13 @@ __all__ = [
     "finish",
     "finish_plainly",
     "get",
+    "insert_attachments",
     "insert_fetched",
     "insert_outgoing",
     "latest_known",
+    "mail_time",
     "of_message_ids",
+    "parsed_columns",
     "pending",
     "release_claims",
     "save_outgoing",
@@ -48,6 +51,10 @@ __all__ = [
     "select",
     "tie",
 ]
+
+
+#: When a mail was under way: when the server got it, else when it was sent, else stored here.
+mail_time = sa.func.coalesce(message.c.received_at, message.c.sent_at, message.c.stored_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +153,14 @@ def save_parsed(
         return
     tx.execute(
         sa.update(message).where(message.c.id == sa.bindparam("b_id")),
-        [{"b_id": number, **_columns(mail), **_state(mail, state)} for number, mail in mine],
+        [{"b_id": number, **parsed_columns(mail), **_state(mail, state)} for number, mail in mine],
     )
-    rows = _attachment_rows(tx, mine)
+    insert_attachments(tx, mine)
+
+
+def insert_attachments(tx: sa.Connection, mails: Iterable[tuple[int, ParsedMail]]) -> None:
+    """Enter the attachments of parsed messages, each with the message's id."""
+    rows = _attachment_rows(tx, mails)
     if rows:
         tx.execute(sa.insert(attachment), rows)
 
@@ -182,7 +194,8 @@ def _people(addresses: Iterable[Address]) -> list[dict[str, str]]:
     return [{"address": a.address, "name": a.name} for a in addresses]
 
 
-def _columns(mail: ParsedMail) -> dict[str, Any]:
+def parsed_columns(mail: ParsedMail) -> dict[str, Any]:
+    """The columns of a message that its bytes decide; its attachments have a table of their own."""
     sender = mail.sender
     return {
         "attempts": 0,
@@ -333,9 +346,21 @@ def get(tx: sa.Connection, number: int) -> StoredMessage:
 def select(
     tx: sa.Connection, *conditions: sa.ColumnElement[bool], columns: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """These columns of the messages that meet the conditions, oldest first."""
-    query = sa.select(*(message.c[name] for name in columns)).where(*conditions)
-    return [dict(row) for row in tx.execute(query.order_by(message.c.id)).mappings()]
+    """These columns of the messages that meet the conditions, in the order they were stored.
+
+    ``attachments`` is a list of mappings, without their bytes.
+    """
+    asked = [message.c[name] for name in columns if name != "attachments"]
+    query = sa.select(message.c.id.label("_id"), *asked).where(*conditions)
+    rows = [dict(row) for row in tx.execute(query.order_by(message.c.id)).mappings()]
+    parts: dict[int, tuple[StoredAttachment, ...]] = {}
+    if "attachments" in columns:
+        parts = attachments_of(tx, (row["_id"] for row in rows))
+    for row in rows:
+        number = row.pop("_id")
+        if "attachments" in columns:
+            row["attachments"] = [asdict(part) for part in parts.get(number, ())]
+    return rows
 
 
 def of_message_ids(tx: sa.Connection, names: Iterable[str]) -> dict[str, RecordKey]:

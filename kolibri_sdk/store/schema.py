@@ -135,6 +135,7 @@ message = sa.Table(
     _column("forwarded", Json, nullable=True),
     _column("authentication", Json, nullable=True),
     _column("defects", Json, nullable=True),
+    _column("source", Text, nullable=True),  # imported mail: the file and place it was read from
     _column("error", Text, server_default=""),
     sa.Index("kolibri_message_by_state", "state", "mailbox", "id"),
     sa.Index("kolibri_message_by_message_id", "message_id"),

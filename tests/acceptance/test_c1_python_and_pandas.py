@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from kolibri_sdk import InboundRule, Kolibri, NotFound, OutboundRule, clock, frames
+from kolibri_sdk import InboundRule, Kolibri, NotFound, OutboundRule, frames
 from tests.acceptance.conftest import Desk
 from tests.project import letter, reply_to
 
@@ -76,8 +76,10 @@ def test_frames_answer_an_analysts_questions(worked: Desk) -> None:
 def test_messages_are_narrowed_by_mailbox_direction_state_record_and_time(desk: Desk) -> None:
     first_of_may = datetime(2026, 5, 1, 12, tzinfo=UTC)
     for day in range(3):
-        with clock.fixed(first_of_may + timedelta(days=day)):
-            desk.receive(letter(f"day {day}"))
+        with desk.dovecot.imap(desk.user, "INBOX") as client:
+            arrived = first_of_may + timedelta(days=day)
+            client.append("INBOX", letter(f"day {day}"), msg_time=arrived)
+    desk.healthy_poll()
 
     def subjects(**narrowed: object) -> list[str]:
         return list(desk.k.messages.frame(direction="in", **narrowed)["subject"])  # type: ignore[arg-type]

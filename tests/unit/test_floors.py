@@ -20,7 +20,7 @@ FLOORS = (
     ("errors", "clock", "checkpoint"),
     ("model", "schedule"),
     ("mail", "store", "sandbox", "frames"),
-    ("mailboxes", "rulebook", "reference", "outbox"),
+    ("mailboxes", "rulebook", "reference", "outbox", "archives"),
     ("decide", "actions", "shipped"),
     ("pipeline", "lab"),
     ("client",),

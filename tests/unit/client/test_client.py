@@ -77,7 +77,7 @@ def put(k: Kolibri, subject: str = "VPN", box: str = "support", **values: Any) -
     )
     with store.write() as tx:
         (name,) = blobs.put(tx, [b"raw"])
-        (number,) = messages.insert_fetched(tx, box, [Arrival(name, 3, MOMENT)])
+        (number,) = messages.insert_fetched(tx, box, [Arrival(name, 3, clock.now())])
         messages.save_parsed(tx, {number: parsed})
     return number
 

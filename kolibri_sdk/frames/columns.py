@@ -1,12 +1,8 @@
-"""Rows ↔ DataFrames: every frame that the SDK hands out, its columns, dtypes and what they mean."""
+"""Every frame that the SDK hands out: its columns, their dtypes and what they mean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 
 __all__ = [
     "ACTIVITY",
@@ -14,12 +10,12 @@ __all__ = [
     "MESSAGES",
     "OUTBOX",
     "RUNS",
+    "TIME",
     "USERS",
     "FrameColumn",
-    "frame_of",
 ]
 
-_TIME = "datetime64[us, UTC]"
+TIME = "datetime64[us, UTC]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +30,32 @@ def _columns(**columns: tuple[str, str]) -> dict[str, FrameColumn]:
     return {name: FrameColumn(*column) for name, column in columns.items()}
 
 
-#: ``k.messages.frame()``: one row per KolibriMessage.
+#: ``k.messages.frame()`` and ``read_mail()``: one row per mail. It holds all that a condition sees,
+#: so that a rule can be tried on either; only an attachment's bytes stay where they are.
 MESSAGES = _columns(
-    id=("int64", "number of the KolibriMessage"),
+    id=(
+        "int64",
+        "number of the KolibriMessage; in a frame of read_mail, of the mail in the archive",
+    ),
     direction=("string", "in or out"),
     mailbox=("string", "name of the mailbox"),
     state=("string", "fetched, parsed, done, failed, unparsed, imported, queued, sent, unsent"),
-    received_at=(_TIME, "when the server got it; missing for outgoing mail"),
-    sent_at=(_TIME, "its Date header, or when it was sent"),
+    received_at=(TIME, "when the server got it; missing for outgoing mail"),
+    sent_at=(TIME, "its Date header, or when it was sent"),
     from_address=("string", "first From address"),
     from_name=("string", "its display name"),
     to=("object", "list of addresses"),
+    to_names=("object", "list of their display names, in the same order"),
     cc=("object", "list of addresses"),
+    cc_names=("object", "list of their display names, in the same order"),
+    reply_to=("object", "list of addresses"),
+    reply_to_names=("object", "list of their display names, in the same order"),
     subject=("string", "decoded"),
     text=("string", "the whole text"),
     reply_text=("string", "what the sender newly wrote"),
+    html=("string", "the HTML body; missing where there is none"),
+    headers=("object", "dict of lower-case header name → list of values"),
+    attachments=("object", "list of {filename, content_type, size, inline}"),
     kind=("string", "ordinary, auto_reply, bounce, list"),
     size=("int64", "bytes"),
     entity=("string", "entity of the record it belongs to"),
@@ -58,11 +65,20 @@ MESSAGES = _columns(
         "signed, stranger, header (a reference), created (the record was made from it)",
     ),
     message_id=("string", "Message-ID without angle brackets"),
+    in_reply_to=("object", "list of Message-IDs that it answers"),
+    references=("object", "list of Message-IDs of its thread, oldest first"),
+    thread=("string", "Message-ID of the mail that began its thread, as far as the frame knows"),
+    forwarded=("object", "{from, to, sent, subject, message_id} of the mail that was passed on"),
     forwarded_from=("string", "who wrote the mail that was passed on: address, or name"),
+    authentication=(
+        "object",
+        "{server, spf, dkim, dmarc, mailfrom, signed_by} of a trusted server",
+    ),
     spf=("string", "pass, fail, softfail, … as a trusted server found; missing without one"),
     dkim=("string", "the same for signatures; pass where one of them holds"),
     dmarc=("string", "the same for the alignment of the From address"),
     defects=("object", "list of what the parser found wrong"),
+    source=("string", "file and place that it was read or imported from; missing for fetched mail"),
     error=("string", "what went wrong, with the next step; empty where nothing did"),
 )
 
@@ -78,9 +94,9 @@ OUTBOX = _columns(
     record_key=("string", "key of that record"),
     cause=("string", "what it is sent for; unique"),
     attempts=("int64", "how often it was handed to a server"),
-    due_at=(_TIME, "not before"),
-    created_at=(_TIME, "when it was queued"),
-    sent_at=(_TIME, "when a server took it"),
+    due_at=(TIME, "not before"),
+    created_at=(TIME, "when it was queued"),
+    sent_at=(TIME, "when a server took it"),
     error=("string", "the last thing that went wrong"),
 )
 
@@ -98,7 +114,7 @@ DECISIONS = _columns(
     column=("Int64", "column there"),
     micros=("float64", "microseconds it took; missing for a plain no"),
     actions=("object", "list of what was done"),
-    at=(_TIME, "when"),
+    at=(TIME, "when"),
 )
 
 #: ``record.activity.frame()``: one row per entry, oldest first.
@@ -107,7 +123,7 @@ ACTIVITY = _columns(
     entity=("string", "entity of the record"),
     record_key=("string", "key of the record"),
     kind=("string", "created, changed, note, mail_in, mail_sent, mail_failed, mail_uncertain"),
-    at=(_TIME, "when it happened"),
+    at=(TIME, "when it happened"),
     author=("string", "address of the sender, name of the mailbox, or empty"),
     text=("string", "what happened"),
     message=("Int64", "number of the KolibriMessage it is about"),
@@ -126,42 +142,8 @@ USERS = _columns(
 #: ``k.runs.frame()``: one row per pass of the poller.
 RUNS = _columns(
     id=("int64", "number of the pass"),
-    started_at=(_TIME, "when it began"),
-    finished_at=(_TIME, "when it ended"),
+    started_at=(TIME, "when it began"),
+    finished_at=(TIME, "when it ended"),
     counts=("object", "what was counted, by name; also mailboxes and refused"),
     errors=("object", "list of what went wrong"),
 )
-
-
-def frame_of(
-    rows: Iterable[Mapping[str, Any]], columns: Mapping[str, FrameColumn] | None
-) -> pd.DataFrame:
-    """A frame with exactly these columns and dtypes, whatever the rows hold, even none.
-
-    Parameters
-    ----------
-    rows : iterable of mapping
-        What is missing in a row is missing in the frame.
-    columns : mapping of str to FrameColumn, or None
-        None takes the rows as they are: records of entities have columns of their own.
-
-    Examples
-    --------
-    >>> str(frame_of([], USERS).dtypes["id"])
-    'string'
-    """
-    data = list(rows)
-    if columns is None:
-        return pd.DataFrame(data)
-    series = {
-        name: _series([row.get(name) for row in data], column.dtype)
-        for name, column in columns.items()
-    }
-    return pd.DataFrame(series)
-
-
-def _series(values: list[Any], dtype: str) -> pd.Series[Any]:
-    if dtype == _TIME:
-        moments = pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
-        return moments.dt.as_unit("us")
-    return pd.Series(values, dtype=dtype)

@@ -1,0 +1,30 @@
+"""Rows ↔ DataFrames: every frame that the SDK hands out, and mails from a frame back to values."""
+
+from __future__ import annotations
+
+from kolibri_sdk.frames.columns import (
+    ACTIVITY,
+    DECISIONS,
+    MESSAGES,
+    OUTBOX,
+    RUNS,
+    USERS,
+    FrameColumn,
+)
+from kolibri_sdk.frames.frame import frame_of
+from kolibri_sdk.frames.mails import chosen_columns, mail_frame, messages_of, stored_columns
+
+__all__ = [
+    "ACTIVITY",
+    "DECISIONS",
+    "MESSAGES",
+    "OUTBOX",
+    "RUNS",
+    "USERS",
+    "FrameColumn",
+    "chosen_columns",
+    "frame_of",
+    "mail_frame",
+    "messages_of",
+    "stored_columns",
+]
