@@ -16,11 +16,12 @@ from urllib.parse import unquote
 from kolibri_sdk.mail.bodies import BODY_TYPES, as_html, as_text, html_of, without_commands
 from kolibri_sdk.mail.calendar import summary
 from kolibri_sdk.mail.defects import Defects
-from kolibri_sdk.mail.filenames import name_of, safe_name, unique_name
+from kolibri_sdk.mail.filenames import name_of, safe_name, type_of, unique_name
 from kolibri_sdk.mail.html import plain_twin, shows_something
 from kolibri_sdk.mail.ids import read_ids
 from kolibri_sdk.mail.limits import LIMITS
 from kolibri_sdk.mail.parameters import split_parameters
+from kolibri_sdk.mail.smime import is_smime, signed_content
 from kolibri_sdk.mail.structure import Part, read_structure
 from kolibri_sdk.mail.tnef import is_tnef, read_tnef
 from kolibri_sdk.mail.uuencode import take_out_files
@@ -154,10 +155,21 @@ class _Reader:
         elif leaf.content_type in _REPORTS and not name and disposition != "attachment":
             self._take_report(leaf, content, root)
         elif content or name:
-            if leaf.content_type == "text/calendar":
-                self._stand_ins.append(summary(as_text(content, leaf, Defects())))
             self._take_file(leaf, content, name, disposition)
+            self._look_into(leaf, content, name)
         return disposition
+
+    def _look_into(self, leaf: Part, content: bytes, name: str) -> None:
+        """What an attachment tells besides being one."""
+        if leaf.content_type == "text/calendar":
+            self._stand_ins.append(summary(as_text(content, leaf, Defects())))
+        elif leaf.content_type == "application/pgp-encrypted":
+            self._defects.note("encrypted with OpenPGP; its text cannot be read")
+        elif is_smime(leaf.content_type, name):
+            if (signed := signed_content(content)) is not None:
+                self._open(signed)
+            else:
+                self._defects.note("encrypted with S/MIME; its text cannot be read")
 
     def _is_body(self, leaf: Part, root: Part, disposition: str, name: str, size: int) -> bool:
         if leaf.content_type not in BODY_TYPES or disposition == "attachment":
@@ -179,9 +191,9 @@ class _Reader:
             body.htmls.append(as_html(content, leaf, self._defects))
             return
         if leaf.content_type == "text/plain":
-            content, files = take_out_files(content, self._defects)
+            content, files = take_out_files(content, self._defects, LIMITS.parts - len(self._files))
             for name, data in files:
-                self._add(_File(safe_name(name), "application/octet-stream", data))
+                self._add(_File(safe_name(name), type_of(name), data))
         text = as_text(content, leaf, self._defects)
         body.texts.append(without_commands(text) if leaf.content_type in _RENDITIONS else text)
 
@@ -206,8 +218,9 @@ class _Reader:
         if found.text or found.html:
             self._stand_ins.append(found.text or plain_twin(found.html))
         for file in found.files:
-            self._add(_File(safe_name(file.name), file.content_type, file.content, file.content_id))
-        if not found.files and not found.complete:
+            kind = file.content_type or type_of(file.name)
+            self._add(_File(safe_name(file.name), kind, file.content, file.content_id))
+        if not found.complete:  # what is behind the damage is in there alone
             self._take_file(leaf, content, name, "attachment")
 
     def _take_file(self, leaf: Part, content: bytes, name: str, disposition: str) -> None:
@@ -217,6 +230,9 @@ class _Reader:
         self._add(_File(name, leaf.content_type, content, content_id, location, disposition))
 
     def _add(self, file: _File) -> None:
+        if len(self._files) == LIMITS.parts:
+            self._defects.exceed(LIMITS.parts, "parts")
+            return
         file.name = unique_name(file.name or f"part-{self._leaves}.bin", self._names)
         self._files.append(file)
 

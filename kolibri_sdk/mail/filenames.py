@@ -12,7 +12,7 @@ from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.head import read_head
 from kolibri_sdk.mail.structure import Part
 
-__all__ = ["fallback_name", "name_of", "safe_name", "unique_name"]
+__all__ = ["fallback_name", "name_of", "safe_name", "type_of", "unique_name"]
 
 _BYTES = 255  # what file systems take
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*]')
@@ -68,6 +68,17 @@ _EXTENSIONS = {
     "text/calendar": ".ics",
     "text/plain": ".txt",
 }
+
+
+def type_of(name: str) -> str:
+    """The content type that a file's name suggests.
+
+    Examples
+    --------
+    >>> type_of("report.pdf"), type_of("report")
+    ('application/pdf', 'application/octet-stream')
+    """
+    return mimetypes.guess_type(name, strict=False)[0] or "application/octet-stream"
 
 
 def name_of(part: Part, content: bytes, number: int) -> str:

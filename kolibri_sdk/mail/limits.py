@@ -30,6 +30,7 @@ class Limits:
     # Beyond these, something is read in another way; the mail still counts as complete.
     parameters: int = 200  #: of one header; further ones are passed over
     text_bytes: int = 10 * 1024 * 1024  #: of a text part; a larger one is an attachment
+    reply_characters: int = 500_000  #: of a text that are searched for quoted mail
     nested_messages: int = 5  #: within each other, that are opened for their text
 
 

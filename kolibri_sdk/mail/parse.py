@@ -109,8 +109,15 @@ def _news(contents: Contents, *, whole: bool) -> str:
         and (marked := text_with_quote_marks(contents.html))
     ):
         # A mail of which nothing but quote marks is left holds its answers within the quote.
-        return newly_written(marked).strip("> \n") or newly_written(contents.text)
-    return newly_written(contents.text)
+        return _cut(marked).strip("> \n") or _cut(contents.text)
+    return _cut(contents.text)
+
+
+def _cut(text: str) -> str:
+    top = text[: LIMITS.reply_characters]
+    written = newly_written(top)
+    # Where nothing was cut off the top of a very long text, what lies below is the sender's, too.
+    return text.strip() if len(top) < len(text) and written == top.strip() else written
 
 
 def _incomplete(defects: Defects) -> str:

@@ -50,7 +50,7 @@ class TnefFile:
     """A file within a ``winmail.dat``."""
 
     name: str = ""
-    content_type: str = "application/octet-stream"
+    content_type: str = ""  #: as the sender named it, which few do
     content: bytes = b""
     content_id: str | None = None
     message: bytes = b""  #: a message as the file: TNEF again

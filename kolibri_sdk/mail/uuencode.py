@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.transfer import from_uuencode
@@ -18,7 +19,9 @@ _FILE = re.compile(
 )
 
 
-def take_out_files(text: bytes, defects: Defects) -> tuple[bytes, list[tuple[str, bytes]]]:
+def take_out_files(
+    text: bytes, defects: Defects, most: int
+) -> tuple[bytes, list[tuple[str, bytes]]]:
     """The text without the uuencoded files in it, and these files.
 
     Parameters
@@ -27,6 +30,8 @@ def take_out_files(text: bytes, defects: Defects) -> tuple[bytes, list[tuple[str
         A plain text part.
     defects : Defects
         Takes what is wrong with the encoding.
+    most : int
+        How many files to take out; further ones stay in the text.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def take_out_files(text: bytes, defects: Defects) -> tuple[bytes, list[tuple[str
     files: list[tuple[str, bytes]] = []
     kept: list[bytes] = []
     position = 0
-    for found in _FILE.finditer(text):
+    for found in islice(_FILE.finditer(text), most):
         name = found["name"].decode("utf-8", "replace").strip()
         files.append((name, from_uuencode(found[0], defects)))
         kept.append(text[position : found.start()])
