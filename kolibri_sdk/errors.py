@@ -6,6 +6,7 @@
         - ``MailboxError``            names the mailbox
             - ``ConnectionFailed``    the server cannot be reached, or the line was lost
             - ``LoginRefused``        the server does not accept the credentials
+                - ``GrantRefused``    OAuth2: somebody has to log in again, or mend the secret
             - ``ServerRefused``       the server answered a command with an error
         - ``SendError``
             - ``TemporarySendError``  try again later (4xx, no connection)
@@ -33,6 +34,7 @@ __all__ = [
     "ConnectionFailed",
     "DatabaseUnavailable",
     "DiskFull",
+    "GrantRefused",
     "KolibriError",
     "LoginRefused",
     "MailboxError",
@@ -163,6 +165,10 @@ class ConnectionFailed(MailboxError):
 
 class LoginRefused(MailboxError):
     """The server does not accept the credentials."""
+
+
+class GrantRefused(LoginRefused):
+    """OAuth2: the provider gives no token until somebody logs in again, or mends the secret."""
 
 
 class ServerRefused(MailboxError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kolibri_sdk.cli import demonstrate, history, mail, poller, project
+from kolibri_sdk.cli import demonstrate, history, mail, mailbox, poller, project
 from kolibri_sdk.cli.application import app
 
-__all__ = ["app", "demonstrate", "history", "mail", "poller", "project"]
+__all__ = ["app", "demonstrate", "history", "mail", "mailbox", "poller", "project"]

@@ -23,6 +23,7 @@ _ORDER = (
     "poll",
     "schedule",
     "status",
+    "mailbox",
     "outbox",
     "import",
     "upgrade",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from kolibri_sdk import clock
+from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.model.oauth2 import GrantState
 from kolibri_sdk.pipeline import System
-from kolibri_sdk.store import overview, runs
+from kolibri_sdk.store import grants, overview, runs
 
 __all__ = ["MailboxStatus", "Status", "read_status"]
 
@@ -77,6 +79,7 @@ def read_status(system: System, max_age: float) -> Status:
         fared = overview.mailbox_fares(tx)
         mail, out = overview.count_messages(tx), overview.count_outbox(tx)
         latest = runs.select(tx, limit=1)
+        granted = grants.select(tx)
     known = system.rulebook.mailboxes
     boxes = tuple(
         MailboxStatus(name, *fared.get(name, (None, "")))
@@ -91,6 +94,7 @@ def read_status(system: System, max_age: float) -> Status:
         *_state_needs(mail, "message", _MESSAGE_NEEDS),
         *_state_needs(out, "outbox mail", _OUTBOX_NEEDS),
     ]
+    needs += [alarm for alarm in _grant_needs(known.values(), granted) if alarm not in needs]
     needs += [box.last_error for box in boxes if box.last_error and box.last_error not in needs]
     return Status(boxes, mail, out, last["finished_at"] if last else None, tuple(needs))
 
@@ -105,6 +109,15 @@ def _poller_needs(last: Mapping[str, Any] | None, max_age: float) -> Iterator[st
             f"the last pass ended {age:,.0f} seconds ago, at {last['finished_at']:%Y-%m-%d %H:%M}"
             "Z; is the poller down?"
         )
+
+
+def _grant_needs(mailboxes: Iterable[Mailbox], known: Mapping[str, GrantState]) -> Iterator[str]:
+    for mailbox in mailboxes:
+        if mailbox.oauth2 is not None:
+            state = known.get(mailbox.name)
+            alarm = state.alarm(clock.now()) if state else ""
+            if alarm:
+                yield alarm
 
 
 def _state_needs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
@@ -11,10 +11,11 @@ from kolibri_sdk.errors import NotFound
 from kolibri_sdk.frames import DECISIONS, OUTBOX, RUNS, USERS, frame_of
 from kolibri_sdk.mailboxes import MailboxCheck, check_mailbox
 from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.model.oauth2 import GrantState
 from kolibri_sdk.model.rule import InboundRule, OutboundRule
 from kolibri_sdk.model.template import Template
 from kolibri_sdk.model.user import User
-from kolibri_sdk.pipeline import System
+from kolibri_sdk.pipeline import System, log_in
 from kolibri_sdk.store import decisions, outbox, runs, users
 from kolibri_sdk.store.schema import outbox as outbox_table
 
@@ -33,6 +34,30 @@ class MailboxView:
     def check(self) -> MailboxCheck:
         """Log in on both sides, read nothing, and say what was found."""
         return check_mailbox(self.description, root=self._system.root)
+
+    def log_in(self, tell: Callable[[str], None] = print, *, port: int = 0) -> GrantState:
+        """Log in as the mailbox by OAuth2: says which address to open, and waits.
+
+        Parameters
+        ----------
+        tell : callable
+            Gets what to do, as text.
+        port : int
+            For a login with the browser: where its answer comes to on this machine; 0 is any.
+
+        Raises
+        ------
+        ConfigurationError
+            When the mailbox has no ``oauth2``, or the keyring does not open.
+        GrantRefused, ConnectionFailed
+            When the provider refuses, or cannot be reached.
+
+        Examples
+        --------
+        >>> k.mailboxes["support"].log_in()                         # doctest: +SKIP
+        Open https://microsoft.com/devicelogin in any browser, enter the code A1B2C3D4, and ...
+        """
+        return log_in(self._system, self.description, tell, port=port)
 
     def __repr__(self) -> str:
         sides = {"in": self.description.inbound, "out": self.description.outbound}

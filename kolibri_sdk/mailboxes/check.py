@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from kolibri_sdk import clock
 from kolibri_sdk.errors import KolibriError
+from kolibri_sdk.mailboxes.oauth2 import AccessTokens
 from kolibri_sdk.mailboxes.opening import open_source, open_transport
 from kolibri_sdk.mailboxes.survey import Survey
 from kolibri_sdk.model.mailbox import Inbound, Mailbox, MaildirFolder, MaildirOutbound, Outbound
+from kolibri_sdk.model.oauth2 import GrantState
 
 __all__ = ["MailboxCheck", "SideCheck", "check_mailbox"]
 
@@ -51,14 +53,32 @@ class MailboxCheck:
     mailbox: str
     address: str
     sides: tuple[SideCheck, ...]
+    grant: GrantState | None = None  #: of the mailbox's OAuth2, where it has one
 
     @property
     def ok(self) -> bool:
-        """Whether every side that the mailbox has works."""
-        return all(side.ok for side in self.sides)
+        """Whether every side that the mailbox has works, and will go on to."""
+        return all(side.ok for side in self.sides) and not self.alarm
+
+    @property
+    def alarm(self) -> str:
+        """What a person should know of the OAuth2 grant; empty where all is well."""
+        return self.grant.alarm(clock.now()) if self.grant else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """What was found, as plain JSON types."""
+        return {
+            "mailbox": self.mailbox,
+            "ok": self.ok,
+            "sides": [asdict(side) | {"ok": side.ok} for side in self.sides],
+            "oauth2": {**asdict(self.grant), "alarm": self.alarm} if self.grant else None,
+        }
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.mailbox} <{self.address}>", *map(str, self.sides)])
+        lines = [f"{self.mailbox} <{self.address}>", *map(str, self.sides)]
+        if self.grant is not None:
+            lines.append(f"  oauth2  {self.alarm or self.grant}")
+        return "\n".join(lines)
 
 
 class _Surveyed(Protocol):
@@ -81,13 +101,15 @@ def check_mailbox(mailbox: Mailbox, *, root: Path = Path()) -> MailboxCheck:
         What does not work is in it, with its next step; nothing is raised.
     """
     sides = []
+    tokens = AccessTokens(mailbox, root) if mailbox.oauth2 is not None else None
     if mailbox.inbound is not None:
-        sides.append(_checked("inbound", mailbox.inbound, lambda: open_source(mailbox, root=root)))
+        opened = lambda: open_source(mailbox, root=root, tokens=tokens)  # noqa: E731
+        sides.append(_checked("inbound", mailbox.inbound, opened))
     if mailbox.outbound is not None:
-        sides.append(
-            _checked("outbound", mailbox.outbound, lambda: open_transport(mailbox, root=root))
-        )
-    return MailboxCheck(mailbox.name, mailbox.address, tuple(sides))
+        handed = lambda: open_transport(mailbox, root=root, tokens=tokens)  # noqa: E731
+        sides.append(_checked("outbound", mailbox.outbound, handed))
+    grant = tokens.check() if tokens is not None else None
+    return MailboxCheck(mailbox.name, mailbox.address, tuple(sides), grant)
 
 
 def _checked(

@@ -8,7 +8,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from kolibri_sdk.errors import (
     ServerRefused,
 )
 from kolibri_sdk.mailboxes.argument import plain
+from kolibri_sdk.mailboxes.oauth2.sasl import Bearer, bearer
 from kolibri_sdk.model.mailbox import ImapServer, Mailbox, Pop3Server, Security, SmtpServer
 
 __all__ = ["Endpoint", "answer_text"]
@@ -35,6 +36,7 @@ _PORTS = {  # protocol → TLS, otherwise (RFC 8314 section 3)
 _NOT_THE_PASSWORD = re.compile(  # RFC 5530, 3206, 2449: try again later, the password may be right
     r"\[(UNAVAILABLE|INUSE|IN-USE|LIMIT|SERVERBUG|SYS/TEMP|LOGIN-DELAY)|too many", re.IGNORECASE
 )
+_CHECK_PASSWORD = "Check user and password; some providers want an app password."  # noqa: S105
 _LINE_LOST = (
     imaplib.IMAP4.abort,
     smtplib.SMTPServerDisconnected,
@@ -132,8 +134,14 @@ class Endpoint:
             raise self.explained(error, doing) from error
 
     @contextmanager
-    def logging_in(self) -> Iterator[None]:
-        """Like :meth:`told`; an answer that does not say "later" means :class:`LoginRefused`."""
+    def logging_in(self, mend: str = _CHECK_PASSWORD) -> Iterator[None]:
+        """Like :meth:`told`; an answer that does not say "later" means :class:`LoginRefused`.
+
+        Parameters
+        ----------
+        mend : str
+            What the reader can do about a refusal.
+        """
         try:
             yield
         except (OSError, EOFError, *_ANSWERS, ValueError) as error:
@@ -144,8 +152,26 @@ class Endpoint:
             raise LoginRefused(
                 self.mailbox,
                 f"{self} does not let {self.user!r} in: {_words(error)}",
-                "Check user and password; some providers want an app password.",
+                mend,
             ) from error
+
+    def bearer(self, offered: Iterable[str], token: str) -> Bearer:
+        """What is said to log in with an access token.
+
+        Raises
+        ------
+        ServerRefused
+            When the server offers no mechanism for that; nothing secret has been sent yet.
+        """
+        mechanisms = list(offered)
+        found = bearer(mechanisms, self.user, token, self.host, self.port)
+        if found is None:
+            raise self.refused(
+                "OAuth2",
+                "it offers neither OAUTHBEARER nor XOAUTH2, but "
+                f"{', '.join(mechanisms) or 'no mechanism'}",
+            )
+        return found
 
     def lost(self, doing: str, error: BaseException) -> ConnectionFailed:
         """The error for a line that broke."""

@@ -13,6 +13,7 @@ from imapclient import DELETED, SEEN
 from kolibri_sdk import clock
 from kolibri_sdk.checkpoint import reach
 from kolibri_sdk.errors import ConnectionFailed, MailboxError
+from kolibri_sdk.mailboxes.credential import Credential
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
 from kolibri_sdk.mailboxes.imap_answer import MONTHS, Answer
 from kolibri_sdk.mailboxes.imap_session import LINE_LOST, ImapSession, Opened
@@ -46,21 +47,21 @@ class ImapSource:
     ----------
     endpoint : Endpoint
         The server.
-    password : str
-        In plain text.
+    credential : Credential
+        The password in plain text, or the access tokens.
     folders : sequence of str
         The folders to read.
     """
 
-    def __init__(self, endpoint: Endpoint, password: str, folders: Sequence[str]) -> None:
+    def __init__(self, endpoint: Endpoint, credential: Credential, folders: Sequence[str]) -> None:
         self._endpoint = endpoint
-        self._password = password
+        self._credential = credential
         self._folders = tuple(folders)
         self._reconnects = RECONNECTS
         self._listed: dict[str, tuple[Opened, object]] = {}  # folder → what was asked, and when
         self._watchers: dict[str, ImapSession] = {}
         self._since_refused: Callable[[], float] = lambda: math.inf
-        self._session = ImapSession(endpoint, password)
+        self._session = ImapSession(endpoint, credential)
 
     def folders(self) -> tuple[str, ...]:
         """The folders that the mailbox's file names."""
@@ -181,7 +182,7 @@ class ImapSource:
     def _open_watchers(self, folders: Sequence[str]) -> None:
         for folder in folders:
             try:
-                session = ImapSession(self._endpoint, self._password)
+                session = ImapSession(self._endpoint, self._credential)
             except MailboxError:
                 return  # too many connections, most likely: the pass looks into this folder
             try:

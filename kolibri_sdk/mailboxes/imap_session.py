@@ -12,9 +12,11 @@ from typing import Any
 from kolibri_sdk import clock
 from kolibri_sdk.errors import ServerRefused
 from kolibri_sdk.mailboxes.argument import plain
+from kolibri_sdk.mailboxes.credential import Credential, sign_in
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
 from kolibri_sdk.mailboxes.imap_answer import Answer, read_answers, uid_set
 from kolibri_sdk.mailboxes.imap_line import ImapClient
+from kolibri_sdk.mailboxes.oauth2 import Bearer
 from kolibri_sdk.mailboxes.source import FolderStatus
 from kolibri_sdk.mailboxes.survey import FolderCount
 from kolibri_sdk.model.mailbox import Security
@@ -47,9 +49,9 @@ class ImapSession:
     Search and fetch raise what imaplib raises; their caller says what it was doing.
     """
 
-    def __init__(self, endpoint: Endpoint, password: str) -> None:
+    def __init__(self, endpoint: Endpoint, credential: Credential) -> None:
         self.endpoint = endpoint
-        self._password = password
+        self._credential = credential
         self.opened: Opened | None = None
         self._since_idle = clock.stopwatch()
         self.client = self._connected()
@@ -217,11 +219,17 @@ class ImapSession:
                 raise to.no_starttls()
             with to.told("starting TLS"):
                 client.starttls(to.context)
+        if not isinstance(self._credential, str):
+            offered = [answer_text(name) for name in client.capabilities()]
+            mechanisms = [n.removeprefix("AUTH=") for n in offered if n.startswith("AUTH=")]
+            sign_in(to, self._credential, mechanisms, lambda said: _authenticate(client, said))
+            return
         with to.logging_in():
             if client.has_capability("AUTH=PLAIN"):
-                client.plain_login(to.user, self._password)  # UTF-8; LOGIN is ASCII and unquoted
+                # UTF-8; LOGIN is ASCII and unquoted
+                client.plain_login(to.user, self._credential)
             else:
-                client.login(_quoted(to.user), self._password)
+                client.login(_quoted(to.user), self._credential)
 
     @contextmanager
     def _naming_folders(self, folder: str) -> Iterator[None]:
@@ -242,6 +250,11 @@ class ImapSession:
                 yield f"{low}:{low + SEARCH_WINDOW - 1}"
                 low += SEARCH_WINDOW
         yield f"{low}:*"
+
+
+def _authenticate(client: ImapClient, said: Bearer) -> None:
+    answers = iter((said.response, said.farewell))  # a second question tells why it refuses
+    client.sasl_login(said.mechanism, lambda _: next(answers, b""))
 
 
 def _quoted(text: str) -> str:

@@ -13,7 +13,10 @@ from kolibri_sdk import clock
 from kolibri_sdk.errors import MailboxError
 from kolibri_sdk.mailboxes.imap import ImapSource
 from kolibri_sdk.mailboxes.imap_session import LINE_LOST, ImapSession
-from kolibri_sdk.mailboxes.opening import open_source
+from kolibri_sdk.mailboxes.maildir_transport import MaildirTransport
+from kolibri_sdk.mailboxes.oauth2 import AccessTokens
+from kolibri_sdk.mailboxes.opening import open_source, open_transport
+from kolibri_sdk.mailboxes.smtp import SmtpTransport
 from kolibri_sdk.mailboxes.source import MailSource
 from kolibri_sdk.model.mailbox import ImapServer, Mailbox
 from kolibri_sdk.schedule import Stop
@@ -33,7 +36,7 @@ class _Kept:
 
 
 class Connections:
-    """The connections of a poller to its incoming mailboxes.
+    """The connections of a poller to its mailboxes.
 
     IMAP connections are kept from pass to pass; POP3 deletes at its end only, and locks the
     mailbox until then, so it connects anew every time. A kept connection is tried out before it
@@ -56,6 +59,7 @@ class Connections:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._kept: dict[str, _Kept] = {}
+        self._tokens: dict[str, tuple[object, AccessTokens]] = {}
 
     @contextmanager
     def source(self, mailbox: Mailbox) -> Iterator[MailSource]:
@@ -67,7 +71,11 @@ class Connections:
             As :func:`~kolibri_sdk.mailboxes.open_source` does.
         """
         kept = self._resumed(mailbox)
-        source = kept.source if kept else open_source(mailbox, root=self._root)
+        source = (
+            kept.source
+            if kept
+            else open_source(mailbox, root=self._root, tokens=self.tokens(mailbox))
+        )
         if not isinstance(source, ImapSource) or not isinstance(mailbox.inbound, ImapServer):
             with source:
                 yield source
@@ -78,6 +86,22 @@ class Connections:
             source.__exit__(type(error), error, error.__traceback__)
             raise
         self._kept[mailbox.name] = kept or _Kept(mailbox.inbound, source)
+
+    def transport(self, mailbox: Mailbox) -> SmtpTransport | MaildirTransport:
+        """The outgoing side of a mailbox, connected anew; see ``open_transport``."""
+        return open_transport(mailbox, root=self._root, tokens=self.tokens(mailbox))
+
+    def tokens(self, mailbox: Mailbox) -> AccessTokens | None:
+        """The access tokens of a mailbox, kept as long as its ``oauth2`` is; None without."""
+        return self.required_tokens(mailbox) if mailbox.oauth2 is not None else None
+
+    def required_tokens(self, mailbox: Mailbox) -> AccessTokens:
+        """The access tokens of a mailbox; ConfigurationError where it has no ``oauth2``."""
+        described = (mailbox.oauth2, mailbox.login_name)
+        kept = self._tokens.get(mailbox.name)
+        if kept is None or kept[0] != described:
+            kept = self._tokens[mailbox.name] = described, AccessTokens(mailbox, self._root)
+        return kept[1]
 
     def wait(self, seconds: float, stop: Stop) -> tuple[str, ...]:
         """Wait that long, or until an end is asked for, or until a server tells of new mail.

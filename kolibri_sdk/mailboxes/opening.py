@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from kolibri_sdk.errors import ConfigurationError
+from kolibri_sdk.mailboxes.credential import Credential
 from kolibri_sdk.mailboxes.endpoint import Endpoint
 from kolibri_sdk.mailboxes.imap import ImapSource
 from kolibri_sdk.mailboxes.maildir import MaildirSource
 from kolibri_sdk.mailboxes.maildir_transport import MaildirTransport
+from kolibri_sdk.mailboxes.oauth2 import AccessTokens
 from kolibri_sdk.mailboxes.password import resolve
 from kolibri_sdk.mailboxes.pop3 import Pop3Source
 from kolibri_sdk.mailboxes.smtp import SmtpTransport
@@ -18,12 +20,13 @@ from kolibri_sdk.model.mailbox import (
     MaildirFolder,
     SmtpServer,
 )
+from kolibri_sdk.model.secret import Password
 
 __all__ = ["open_source", "open_transport"]
 
 
 def open_source(
-    mailbox: Mailbox, *, root: Path = Path()
+    mailbox: Mailbox, *, root: Path = Path(), tokens: AccessTokens | None = None
 ) -> ImapSource | Pop3Source | MaildirSource:
     """Connect to the incoming side of a mailbox.
 
@@ -33,6 +36,8 @@ def open_source(
         As its file describes it.
     root : Path
         The project folder; paths in the file (a Maildir, ``ca``) are relative to it.
+    tokens : AccessTokens, optional
+        Those of the mailbox where it has ``oauth2``; made anew without it.
 
     Returns
     -------
@@ -59,13 +64,15 @@ def open_source(
     if isinstance(server, MaildirFolder):
         return MaildirSource(mailbox.name, root / server.path)
     endpoint = Endpoint.of(mailbox, server, root)
-    password = resolve(server.password, mailbox, server.user)
+    credential = _credential(mailbox, server.user, server.password, root, tokens)
     if isinstance(server, ImapServer):
-        return ImapSource(endpoint, password, server.folders)
-    return Pop3Source(endpoint, password)
+        return ImapSource(endpoint, credential, server.folders)
+    return Pop3Source(endpoint, credential)
 
 
-def open_transport(mailbox: Mailbox, *, root: Path = Path()) -> SmtpTransport | MaildirTransport:
+def open_transport(
+    mailbox: Mailbox, *, root: Path = Path(), tokens: AccessTokens | None = None
+) -> SmtpTransport | MaildirTransport:
     """Connect to the outgoing side of a mailbox.
 
     Parameters, errors and use are those of :func:`open_source`; what comes back is a
@@ -75,19 +82,35 @@ def open_transport(mailbox: Mailbox, *, root: Path = Path()) -> SmtpTransport | 
     if server is None:
         raise _no_side(mailbox, "outbound")
     if isinstance(server, SmtpServer):
-        return SmtpTransport(Endpoint.of(mailbox, server, root), _smtp_password(mailbox, server))
+        credential = _smtp_credential(mailbox, server, root, tokens)
+        return SmtpTransport(Endpoint.of(mailbox, server, root), credential)
     return MaildirTransport(mailbox.name, root / server.path)
 
 
-def _smtp_password(mailbox: Mailbox, server: SmtpServer) -> str | None:
+def _smtp_credential(
+    mailbox: Mailbox, server: SmtpServer, root: Path, tokens: AccessTokens | None
+) -> Credential | None:
     if server.user is None and server.password is None:
         return None
-    if server.user is None or server.password is None:
+    if server.user is None or (server.password is None and mailbox.oauth2 is None):
         raise ConfigurationError(
             f"Mailbox {mailbox.name}: outbound needs both user and password, or neither",
             "Add the missing one.",
         )
-    return resolve(server.password, mailbox, server.user)
+    return _credential(mailbox, server.user, server.password, root, tokens)
+
+
+def _credential(
+    mailbox: Mailbox,
+    user: str,
+    password: Password | None,
+    root: Path,
+    tokens: AccessTokens | None,
+) -> Credential:
+    """The password where the side names one, else the mailbox's access tokens."""
+    if password is not None:
+        return resolve(password, mailbox, user)
+    return tokens or AccessTokens(mailbox, root)
 
 
 def _no_side(mailbox: Mailbox, side: str) -> ConfigurationError:

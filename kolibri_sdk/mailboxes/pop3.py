@@ -15,6 +15,7 @@ from typing import Self
 
 from kolibri_sdk.checkpoint import reach
 from kolibri_sdk.errors import ConnectionFailed, MailboxError
+from kolibri_sdk.mailboxes.credential import Credential
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
 from kolibri_sdk.mailboxes.pop3_session import connected
 from kolibri_sdk.mailboxes.source import Batch, Fetched, FolderStatus, Listed, Listing, in_batches
@@ -39,14 +40,14 @@ class Pop3Source:
     ----------
     endpoint : Endpoint
         The server.
-    password : str
-        In plain text.
+    credential : Credential
+        The password in plain text, or the access tokens.
     """
 
-    def __init__(self, endpoint: Endpoint, password: str) -> None:
+    def __init__(self, endpoint: Endpoint, credential: Credential) -> None:
         self._endpoint = endpoint
-        self._password = password
-        self._session = connected(endpoint, password)
+        self._credential = credential
+        self._session = connected(endpoint, credential)
         self._numbers: dict[str, list[int]] = {}  # UID → message numbers in this session
         self._sizes: dict[int, str] = {}  # as LIST says them, by number
         self._doomed: set[str] = set()
@@ -193,7 +194,7 @@ class Pop3Source:
     def _reconnect(self) -> None:
         """Log in again; numbers may differ now, and what was to be deleted must be said again."""
         self._drop()
-        self._session = connected(self._endpoint, self._password)
+        self._session = connected(self._endpoint, self._credential)
         self._identify()
         doomed, self._doomed = self._doomed, set()
         self.mark_deleted(sorted(doomed))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import poplib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
+from kolibri_sdk.mailboxes.credential import Credential, sign_in
 from kolibri_sdk.mailboxes.endpoint import Endpoint
+from kolibri_sdk.mailboxes.oauth2 import Bearer
 from kolibri_sdk.model.mailbox import Security
 
 __all__ = ["Pop3Session", "connected"]
@@ -22,7 +25,8 @@ class Pop3Session(poplib.POP3):
     read here.
     """
 
-    _getresp: Callable[[], bytes]  # poplib has it, its type stubs do not
+    _getresp: Callable[[], bytes]  # poplib has them, its type stubs do not
+    _shortcmd: Callable[[str], bytes]
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -57,6 +61,14 @@ class Pop3Session(poplib.POP3):
             else ()
         )
 
+    def authenticate(self, said: Bearer) -> None:
+        """Log in with an access token (RFC 5034); raises ``error_proto`` when refused."""
+        self._shortcmd(f"AUTH {said.mechanism}")
+        answer = self._shortcmd(base64.b64encode(said.response).decode("ascii"))
+        if not answer.startswith(b"+OK"):  # a question that tells why it refuses
+            self._shortcmd(base64.b64encode(said.farewell).decode("ascii"))
+            raise poplib.error_proto("-ERR the token was not accepted")
+
     def retrieve(self, commands: Sequence[str]) -> Iterator[bytes | poplib.error_proto]:
         """The text that each command (``RETR 1``, ``TOP 7 0``) gives, or the server's refusal."""
         for start in range(0, len(commands), self.window):
@@ -82,7 +94,7 @@ class Pop3Session(poplib.POP3):
         return b"".join(lines)
 
 
-def connected(endpoint: Endpoint, password: str) -> Pop3Session:
+def connected(endpoint: Endpoint, credential: Credential) -> Pop3Session:
     """Connect, protect the line, log in.
 
     Raises
@@ -95,9 +107,14 @@ def connected(endpoint: Endpoint, password: str) -> Pop3Session:
     try:
         if endpoint.security is Security.STARTTLS:
             _start_tls(session, endpoint)
-        with endpoint.logging_in():
-            session.user(endpoint.user)
-            session.pass_(password)
+        if isinstance(credential, str):
+            with endpoint.logging_in():
+                session.user(endpoint.user)
+                session.pass_(credential)
+        else:
+            with endpoint.told("asking what it can do"):
+                offered = _mechanisms(session)
+            sign_in(endpoint, credential, offered, session.authenticate)
         with endpoint.told("asking what it can do"):
             session.window = PIPELINE if "PIPELINING" in session.capabilities() else 1
     except BaseException:
@@ -105,6 +122,11 @@ def connected(endpoint: Endpoint, password: str) -> Pop3Session:
             session.close()
         raise
     return session
+
+
+def _mechanisms(session: Pop3Session) -> list[str]:
+    listed = (line.split() for line in session.capabilities())
+    return [name for words in listed if words[:1] == ["SASL"] for name in words[1:]]
 
 
 def _start_tls(session: Pop3Session, endpoint: Endpoint) -> None:

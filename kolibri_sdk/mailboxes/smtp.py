@@ -16,6 +16,7 @@ from kolibri_sdk.errors import (
     TemporarySendError,
     UncertainSendError,
 )
+from kolibri_sdk.mailboxes.credential import Credential
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
 from kolibri_sdk.mailboxes.smtp_session import connected, line, tls_version
 from kolibri_sdk.mailboxes.smtp_wire import END, is_eight_bit, on_the_wire
@@ -38,14 +39,14 @@ class SmtpTransport:
     ----------
     endpoint : Endpoint
         The server.
-    password : str or None
-        In plain text; None where nobody logs in.
+    credential : Credential or None
+        The password in plain text, or the access tokens; None where nobody logs in.
     """
 
-    def __init__(self, endpoint: Endpoint, password: str | None) -> None:
+    def __init__(self, endpoint: Endpoint, credential: Credential | None) -> None:
         self._endpoint = endpoint
-        self._password = password
-        self._session: smtplib.SMTP | None = connected(endpoint, password)
+        self._credential = credential
+        self._session: smtplib.SMTP | None = connected(endpoint, credential)
 
     def send(self, envelope: Envelope, raw: bytes) -> Delivery:
         """Hand over one mail; the line is made anew if it was idle for too long."""
@@ -98,7 +99,7 @@ class SmtpTransport:
                     return self._session
             self._drop()
         try:
-            self._session = connected(self._endpoint, self._password)
+            self._session = connected(self._endpoint, self._credential)
         except MailboxError as error:
             raise TemporarySendError(error.what, error.next_step) from error
         return self._session

@@ -6,13 +6,15 @@ import base64
 import smtplib
 import socket
 
+from kolibri_sdk.mailboxes.credential import Credential, sign_in
 from kolibri_sdk.mailboxes.endpoint import Endpoint
+from kolibri_sdk.mailboxes.oauth2 import Bearer
 from kolibri_sdk.model.mailbox import Security
 
 __all__ = ["connected", "line", "tls_version"]
 
 
-def connected(endpoint: Endpoint, password: str | None) -> smtplib.SMTP:
+def connected(endpoint: Endpoint, credential: Credential | None) -> smtplib.SMTP:
     """Connect, protect the line, log in.
 
     Raises
@@ -26,8 +28,8 @@ def connected(endpoint: Endpoint, password: str | None) -> smtplib.SMTP:
             session.ehlo_or_helo_if_needed()
         if endpoint.security is Security.STARTTLS:
             _start_tls(session, endpoint)
-        if password is not None:
-            _log_in(session, endpoint, password)
+        if credential is not None:
+            _log_in(session, endpoint, credential)
         # The final dot goes out by itself: without this it would wait for an acknowledgement.
         line(session).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
@@ -68,16 +70,28 @@ def _start_tls(session: smtplib.SMTP, endpoint: Endpoint) -> None:
         session.ehlo()
 
 
-def _log_in(session: smtplib.SMTP, endpoint: Endpoint, password: str) -> None:
+def _log_in(session: smtplib.SMTP, endpoint: Endpoint, credential: Credential) -> None:
     offered = session.esmtp_features.get("auth", "").upper().split()
     if not offered:
         raise endpoint.refused("logging in", "it offers no AUTH on this port")
+    if not isinstance(credential, str):
+        sign_in(endpoint, credential, offered, lambda said: _authenticate(session, said))
+        return
     with endpoint.logging_in():
         if "PLAIN" not in offered:
-            session.login(endpoint.user, password)
+            session.login(endpoint.user, credential)
             return
         # smtplib's own PLAIN is ASCII only; RFC 4616 says UTF-8.
-        secret = base64.b64encode(f"\0{endpoint.user}\0{password}".encode()).decode()
+        secret = base64.b64encode(f"\0{endpoint.user}\0{credential}".encode()).decode()
         code, answer = session.docmd("AUTH", f"PLAIN {secret}")
         if code != 235:
             raise smtplib.SMTPAuthenticationError(code, answer)
+
+
+def _authenticate(session: smtplib.SMTP, said: Bearer) -> None:
+    code, answer = session.docmd("AUTH", said.mechanism)
+    for response in (said.response, said.farewell):
+        if code == 334:  # the second time, it tells why it refuses
+            code, answer = session.docmd(base64.b64encode(response).decode("ascii"))
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, answer)

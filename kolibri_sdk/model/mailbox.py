@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from kolibri_sdk.model.document import Document
+from kolibri_sdk.model.oauth2 import OAuth2
+from kolibri_sdk.model.secret import Password
 
 __all__ = [
     "After",
@@ -50,19 +52,6 @@ class Security(StrEnum):
     NONE = "none"
 
 
-class Password(Document):
-    """Where the password is kept; never the password itself."""
-
-    env: str | None = Field(None, description="name of the environment variable")
-    keyring: str | None = Field(None, description="service name in the system's keyring")
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Password:
-        if (self.env is None) == (self.keyring is None):
-            raise ValueError("name exactly one place: {env: NAME} or {keyring: SERVICE}")
-        return self
-
-
 class _Reading(Document):
     """What all ways of reading a mailbox share."""
 
@@ -84,7 +73,7 @@ class ImapServer(_Server, _Reading):
 
     protocol: Literal["imap"]
     user: str
-    password: Password
+    password: Password | None = None
     security: Security = Security.TLS
     folders: tuple[str, ...] = Field(("INBOX",), min_length=1)
 
@@ -94,7 +83,7 @@ class Pop3Server(_Server, _Reading):
 
     protocol: Literal["pop3"]
     user: str
-    password: Password
+    password: Password | None = None
     security: Security = Security.TLS
 
 
@@ -131,6 +120,7 @@ class MailboxDocument(Document):
     address: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     display_name: str = ""
     aliases: tuple[str, ...] = Field((), description="other addresses that are this mailbox")
+    oauth2: OAuth2 | None = Field(None, description="signs in to both sides without a password")
     language: str = Field("en", description="the default language of its templates")
     inbound: Inbound | None = None
     outbound: Outbound | None = None
@@ -146,12 +136,27 @@ class MailboxDocument(Document):
             raise ValueError("a mailbox needs inbound or outbound, or both")
         return self
 
+    @model_validator(mode="after")
+    def _some_secret(self) -> MailboxDocument:
+        inbound = self.inbound
+        if isinstance(inbound, ImapServer | Pop3Server) and not (inbound.password or self.oauth2):
+            raise ValueError("inbound needs a password, or the mailbox oauth2")
+        return self
+
 
 class Mailbox(MailboxDocument):
     """A mailbox with its name; made from its file."""
 
     name: str
     file: str = Field("", description="where it was read")
+
+    @property
+    def login_name(self) -> str:
+        """The user name of its servers."""
+        for side in (self.inbound, self.outbound):
+            if isinstance(side, ImapServer | Pop3Server | SmtpServer) and side.user:
+                return side.user
+        return self.address
 
     @property
     def own_addresses(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.pipeline.grants import log_in
 from kolibri_sdk.pipeline.import_report import IMPORT_COUNTS, ImportReport
 from kolibri_sdk.pipeline.import_sources import ArchiveToImport, FoldersToImport, ImportSource
 from kolibri_sdk.pipeline.imports import import_mails
@@ -19,6 +20,7 @@ __all__ = [
     "PassReport",
     "System",
     "import_mails",
+    "log_in",
     "open_system",
     "run_pass",
     "run_passes",

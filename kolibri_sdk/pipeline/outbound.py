@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kolibri_sdk import checkpoint
 from kolibri_sdk.errors import OperationalError, SendError
-from kolibri_sdk.mailboxes import MailTransport, open_transport
+from kolibri_sdk.mailboxes import MailTransport
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.outbox import Envelope, OutboxState
 from kolibri_sdk.model.stored import OutboxItem
@@ -65,7 +65,7 @@ def send_outbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
         if not items:
             return
         try:
-            with open_transport(mailbox, root=system.root) as transport:
+            with system.connections.transport(mailbox) as transport:
                 for item in items:
                     _send(system, transport, item, report)
         except OperationalError as error:

@@ -11,6 +11,7 @@ from kolibri_sdk.errors import KolibriError
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.pipeline.events import run_events
 from kolibri_sdk.pipeline.fetch import fetch_mailbox
+from kolibri_sdk.pipeline.grants import watch_grants
 from kolibri_sdk.pipeline.outbound import compose_outbox, send_outbox
 from kolibri_sdk.pipeline.parse import parse_stored
 from kolibri_sdk.pipeline.report import PassReport
@@ -87,6 +88,7 @@ def run_pass(system: System, mailboxes: Sequence[str] | None = None) -> PassRepo
     )
     _guarded(report, lambda: report.errors.extend(system.prepare()))
     _fetch_all(system, chosen, report)
+    _guarded(report, lambda: watch_grants(system, chosen, report))
     names = [mailbox.name for mailbox in chosen]
     _guarded(report, lambda: parse_stored(system, names, report))
     for mailbox in chosen:

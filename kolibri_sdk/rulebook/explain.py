@@ -98,7 +98,7 @@ class _Fault:
 
     def _to_show(self) -> YamlPath:
         if self.kind == "union_tag_invalid":
-            return (*self.path, "protocol")
+            return (*self.path, self.context.get("discriminator", "").strip("'"))
         if self.kind in ("missing", "union_tag_not_found") and not self.path:
             return tuple(list(self.source.data)[:1]) if isinstance(self.source.data, dict) else ()
         return self.path
@@ -109,7 +109,7 @@ class _Fault:
 
     @property
     def is_secret(self) -> bool:
-        return "password" in self.path
+        return not {"password", "secret", "key"}.isdisjoint(self.path)
 
     @property
     def shown(self) -> str:

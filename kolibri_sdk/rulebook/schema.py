@@ -102,8 +102,11 @@ def _plain(one: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _may_be(one: dict[str, Any], data: Any) -> bool:
-    protocol = one.get("properties", {}).get("protocol", {}).get("const")
-    return protocol is None or not isinstance(data, dict) or data.get("protocol") == protocol
+    if not isinstance(data, dict):
+        return True
+    known = one.get("properties", {})
+    told = {name: known.get(name, {}).get("const") for name in ("protocol", "provider")}
+    return all(const is None or data.get(name) == const for name, const in told.items())
 
 
 def _below(one: dict[str, Any], step: str | int) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ __all__ = [
     "blob",
     "decision",
     "event",
+    "grant",
     "ledger",
     "mailbox_state",
     "message",
@@ -206,6 +207,18 @@ mailbox_state = sa.Table(
     _column("retry_at", UtcDateTime, nullable=True),
     _column("lease_owner", Text, nullable=True),
     _column("lease_until", UtcDateTime, nullable=True),
+)
+
+#: What is known of a mailbox's OAuth2 grant; the grant itself is in the system's keyring.
+grant = sa.Table(
+    "kolibri_grant",
+    metadata,
+    _column("mailbox", Text, primary_key=True),
+    _column("granted_at", UtcDateTime, nullable=True),
+    _column("checked_at", UtcDateTime, nullable=True),
+    _column("ends_at", UtcDateTime, nullable=True),
+    _column("ends", Text),
+    _column("error", Text, server_default=""),
 )
 
 #: One change of a record, written by the trigger in the writer's own transaction.

@@ -44,7 +44,8 @@ ssl_key = <{folder}/server.key
 mail_location = maildir:~/Maildir
 mail_fsync = never
 mail_max_userip_connections = 100
-passdb {{
+auth_mechanisms = {mechanisms}
+{oauth2}passdb {{
   driver = static
   args = password={password}
 }}
@@ -97,6 +98,21 @@ service lmtp {{
   }}
 }}
 """
+OAUTH2_PASSDB = """
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {folder}/oauth2.conf
+}}
+"""
+OAUTH2 = """
+introspection_mode = post
+introspection_url = {introspection}
+force_introspection = yes
+username_attribute = username
+active_attribute = active
+active_value = true
+"""
 
 
 def dovecot_is_installed() -> bool:
@@ -114,13 +130,26 @@ class Dovecot:
 
     ``ports`` maps imap, imaps, pop3, pop3s, lmtp and submission to port numbers; ``ca`` is the
     certificate that signs the server's, ``stranger_ca`` one that does not; what is submitted
-    lands in ``sink``.
+    lands in ``sink``. ``introspection`` is an endpoint that knows access tokens (RFC 7662): with it
+    the server takes them by the mechanisms ``tokens``; ``more`` is further configuration.
     """
 
-    def __init__(self, folder: Path, sink: Sink, password: str = PASSWORD) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sink: Sink,
+        password: str = PASSWORD,
+        *,
+        introspection: str = "",
+        tokens: str = "xoauth2 oauthbearer",
+        more: str = "",
+    ) -> None:
         self.folder = folder
         self.password = password
         self.sink = sink
+        self.introspection = introspection
+        self.tokens = tokens
+        self.more = more
         self.ca = folder / "ca.pem"
         self.stranger_ca = folder / "stranger.pem"
         names = ("imap", "imaps", "pop3", "pop3s", "lmtp", "submission")
@@ -141,7 +170,13 @@ class Dovecot:
             **self.ports,
         }
         configuration = self.folder / "dovecot.conf"
-        configuration.write_text(CONFIGURATION.format(**settings))
+        settings["mechanisms"], settings["oauth2"] = "plain", ""
+        if self.introspection:
+            settings["mechanisms"] = f"plain {self.tokens}"
+            settings["oauth2"] = OAUTH2_PASSDB.format(folder=self.folder)
+            text = OAUTH2.format(introspection=self.introspection)
+            (self.folder / "oauth2.conf").write_text(text)
+        configuration.write_text(CONFIGURATION.format(**settings) + self.more)
         program = _program()
         assert program is not None
         self._process = subprocess.Popen(
@@ -250,10 +285,10 @@ def _group_name(gid: int) -> str:
 
 
 @contextmanager
-def running_dovecot(password: str = PASSWORD) -> Iterator[Dovecot]:
+def running_dovecot(password: str = PASSWORD, **settings: str) -> Iterator[Dovecot]:
     """A Dovecot with its sink, from start to stop."""
     with server_folder("dovecot") as folder, Sink() as sink:
-        server = Dovecot(folder, sink, password)
+        server = Dovecot(folder, sink, password, **settings)
         server.start()
         try:
             yield server
