@@ -70,7 +70,7 @@ def _tell_pass(report: PassReport, as_json: bool) -> None:
         print_json(report.as_json())
     else:
         say(report.line())
-        for reason in report.refused:
+        for reason in report.not_done:
             say(f"  not done: {reason}")
         for error in report.errors:
             complain(f"  {error}")

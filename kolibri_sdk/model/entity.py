@@ -41,12 +41,16 @@ class EntityDocument(Document):
     title: str | None = None
     group: str | None = None
     closed: Closed | None = None
+    merged_into: str | None = Field(
+        None, description="the field that names, by key or number, the record it was merged into"
+    )
     activity_stream: bool = True
     fields: dict[str, FieldType] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _roles_are_fields(self) -> EntityDocument:
         roles = {"number": self.number, "title": self.title, "group": self.group}
+        roles["merged_into"] = self.merged_into
         if self.closed:
             roles["closed.field"] = self.closed.field
         for role, name in roles.items():

@@ -34,6 +34,7 @@ class MessageKind(StrEnum):
     ORDINARY = "ordinary"  #: written by a person
     AUTO_REPLY = "auto_reply"  #: out-of-office, acknowledgement (RFC 3834)
     BOUNCE = "bounce"  #: delivery status notification (RFC 3464) or one of its imitations
+    OWN = "own"  #: one that we sent ourselves, and that came back
     LIST = "list"  #: newsletter or mailing list (RFC 2369, Precedence: bulk)
 
 
@@ -46,6 +47,7 @@ class MessageState(StrEnum):
     FAILED = "failed"  #: an action failed; it is tried again until ``attempts`` is used up
     UNPARSED = "unparsed"  #: cannot be parsed within the limits; raw bytes kept
     IMPORTED = "imported"  #: historic mail: triggers nothing
+    HELD = "held"  #: outgoing: held back by a cap or for a person to look at; the outbox says why
     QUEUED = "queued"  #: outgoing: composed or about to be, waiting in the outbox
     SENT = "sent"  #: outgoing: accepted by the server
     UNSENT = "unsent"  #: outgoing: failed, uncertain or cancelled; the outbox says why

@@ -14,8 +14,8 @@ class Grade(StrEnum):
     """How sure a hit is, and so what may be done with it."""
 
     SIGNED = "signed"  #: valid token, the sender is known to the record: attached
-    STRANGER = "stranger"  #: valid token, unknown sender: attached as unverified follow-up
-    HEADER = "header"  #: References or In-Reply-To name a mail that we sent: attached
+    STRANGER = "stranger"  #: proof, but from an unknown sender: attached as unverified follow-up
+    HEADER = "header"  #: the id of a mail that we sent, from a known sender or a bounce: attached
     WEAK = "weak"  #: a bare record number: a suggestion, never attached by itself
 
     @property
@@ -30,5 +30,6 @@ class ReferenceHit:
 
     record: RecordKey
     grade: Grade
-    carrier: str  #: "message-id" | "references" | "address" | "body" | "subject" | "number"
+    carrier: str  #: "references" | "address" | "body" | "subject" | "number" | "thread" | "forward"
     issued_at: float = 0.0  #: seconds since 1970, where the token says so
+    merged_from: RecordKey | None = None  #: the record it names, where that was merged into this

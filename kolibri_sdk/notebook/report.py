@@ -66,7 +66,7 @@ class RunReport:
     @property
     def refused(self) -> list[Note]:
         """What was not done on purpose, each once."""
-        return _notes((report.started_at, report.refused) for report in self.passes)
+        return _notes((report.started_at, report.not_done) for report in self.passes)
 
     def total(self, name: str) -> int:
         """The sum of a count (one of ``COUNTS``) over all passes."""

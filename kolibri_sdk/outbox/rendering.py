@@ -146,7 +146,7 @@ def _composed(
         html=html,
         reply_to=Address(carriers.reply_to, mailbox.display_name) if carriers.reply_to else None,
         in_reply_to=message.in_reply_to[0] if message.in_reply_to else None,
-        references=message.references,
+        references=(*message.references, *filter(None, [carriers.thread_id])),
         date=clock.now(),
         headers=_automatic_headers(item),
     )

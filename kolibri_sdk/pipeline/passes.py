@@ -132,7 +132,7 @@ def _note_run(system: System, report: PassReport) -> None:
     assert report.finished_at is not None
     counts: dict[str, Any] = {name: number for name, number in report.counts.items() if number}
     counts["mailboxes"] = {name: dict(of) for name, of in report.mailboxes.items()}
-    counts["refused"] = report.refused
+    counts["refused"] = report.not_done
     with system.store.write() as tx:
         runs.add(
             tx,

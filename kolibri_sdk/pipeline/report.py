@@ -9,7 +9,9 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-__all__ = ["COUNTS", "PassReport"]
+__all__ = ["COUNTS", "MOST_TOLD", "PassReport"]
+
+MOST_TOLD = 100  #: refusals of one kind that are told one by one
 
 #: What is counted, in the order in which it happens.
 COUNTS = {
@@ -18,6 +20,8 @@ COUNTS = {
     "duplicates": "mails whose very bytes had come before",
     "unparsed": "mails beyond the parser's limits, kept with their bytes",
     "referenced": "mails tied to a record by their reference",
+    "suggested": "records that a mail may belong to, for a person to accept",
+    "forged": "references with a wrong signature, which count for nothing",
     "decisions": "rules decided, on mails and on changes",
     "matched": "of these, matches",
     "records": "records made",
@@ -42,7 +46,9 @@ class PassReport:
     mailboxes : dict of str to Counter
         ``fetched``, ``stored`` and ``duplicates`` by mailbox.
     refused : list of str
-        What was not done on purpose, and why.
+        What was not done on purpose, and why; of each kind the first ``MOST_TOLD``.
+    more : Counter of str
+        How many of each kind were not told one by one: a flood must not drown the report.
     errors : list of str
         What went wrong, with the next step; empty in a healthy pass.
     early : bool
@@ -54,8 +60,10 @@ class PassReport:
     counts: Counter[str] = field(default_factory=Counter)
     mailboxes: dict[str, Counter[str]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    more: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     early: bool = False
+    _told: Counter[str] = field(default_factory=Counter, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -75,9 +83,24 @@ class PassReport:
             self.mailboxes.setdefault(mailbox, Counter())[name] += number
             self.counts[name] += number
 
-    def refuse(self, what: Iterable[str]) -> None:
-        """Note what was not done on purpose, each once."""
-        self.refused.extend(one for one in what if one not in self.refused)
+    def refuse(self, what: Iterable[str], *, kind: str = "refusals") -> None:
+        """Note what was not done on purpose, each once; of one kind no more than ``MOST_TOLD``."""
+        for one in what:
+            if one in self.refused:
+                continue
+            if self._told[kind] < MOST_TOLD:
+                self._told[kind] += 1
+                self.refused.append(one)
+            else:
+                self.more[kind] += 1
+
+    @property
+    def not_done(self) -> list[str]:
+        """What was refused, and at the end how much more there was of each kind."""
+        return [
+            *self.refused,
+            *(f"and {number:,} more {kind}" for kind, number in self.more.items()),
+        ]
 
     def line(self) -> str:
         """One line for a log or a progress display.
@@ -105,7 +128,7 @@ class PassReport:
             "early": self.early,
             **{name: self.counts[name] for name in COUNTS},
             "mailboxes": {name: dict(counts) for name, counts in self.mailboxes.items()},
-            "refused": self.refused,
+            "refused": self.not_done,
             "errors": self.errors,
         }
 

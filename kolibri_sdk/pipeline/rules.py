@@ -20,7 +20,7 @@ from kolibri_sdk.model.stored import ActivityEntry
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.reference import Reference, find_references
-from kolibri_sdk.store import activity, capture, decisions, messages
+from kolibri_sdk.store import activity, capture, decisions, messages, suggestions
 
 __all__ = ["run_rules"]
 
@@ -31,13 +31,14 @@ _MOST_ATTEMPTS = 5
 def run_rules(system: System, mailbox: Mailbox, report: PassReport) -> None:
     """Decide on every parsed mail of a mailbox and carry out what the rules say."""
     rules = {rule.name: rule for rule in system.rulebook.inbound(mailbox.name)}
+    own = system.rulebook.own_addresses().keys()
     after = 0
     while True:
         with system.store.read() as tx:
             found = messages.pending(
                 tx, mailbox.name, _BATCH, max_attempts=_MOST_ATTEMPTS, after=after
             )
-            references = find_references(tx, system.tables, found)
+            references = find_references(tx, system.tables, found, own)
             subjects = [
                 Subject(item, ref.hit, system.tables.find(tx, ref.record) if ref.record else None)
                 for item, ref in zip(found, references, strict=True)
@@ -75,7 +76,7 @@ def _is_quiet(one: _Work) -> bool:
 def _is_plain(one: _Work) -> bool:
     """Whether a quiet mail leaves nothing to write but its state."""
     _, reference, said = one
-    return not reference.suggestions and not said.faults
+    return not (reference.suggestions or reference.forged or said.faults)
 
 
 def _finish_quiet(
@@ -155,18 +156,18 @@ def _finish(
     said: Said,
     rules: Mapping[str, InboundRule],
 ) -> bool:
-    return messages.finish(
+    mine = messages.finish(
         tx,
         subject.message,
         MessageState.DONE,
         record=reference.record,
         grade=reference.hit.grade.value if reference.hit else None,
-        suggestions=[
-            {"entity": hit.record.entity, "key": hit.record.key, "carrier": hit.carrier}
-            for hit in reference.suggestions
-        ],
+        forged=reference.forged,
         error="; ".join(_faults(said, rules)),
     )
+    if mine:
+        suggestions.add(tx, subject.message.id, reference.suggestions)
+    return mine
 
 
 def _faults(said: Said, rules: Mapping[str, InboundRule]) -> list[str]:
@@ -187,6 +188,7 @@ def _note_incoming(scene: ActionScene, reference: Reference) -> None:
         return
     mail = scene.message
     verified = "" if hit.grade is not Grade.STRANGER else "Unverified: the sender is new here. "
+    merged = f", merged from {hit.merged_from}" if hit.merged_from else ""
     entry = ActivityEntry(
         record=hit.record,
         kind="mail_in",
@@ -194,7 +196,7 @@ def _note_incoming(scene: ActionScene, reference: Reference) -> None:
         text=verified + (mail.reply_text or mail.text or mail.subject),
         author=mail.sender.address if mail.sender else "",
         message=mail.id,
-        cause=f"reference:{hit.grade.value} by {hit.carrier}",
+        cause=f"reference:{hit.grade.value} by {hit.carrier}{merged}",
     )
     activity.add(scene.tx, [entry])
 
@@ -229,11 +231,19 @@ def _count(
     report.counts["decisions"] += len(said)
     report.counts["matched"] += said.matches
     report.errors.extend(f"Message {number}: {fault}" for fault in _faults(said, rules))
-    if reference.forged:
-        report.refuse([f"Message {number}: {reference.forged} reference(s) with a wrong signature"])
+    if wrong := reference.forged + reference.foreign:
+        report.counts["forged"] += wrong
+        report.refuse(
+            [f"Message {number}: {wrong} reference(s) with a wrong signature"],
+            kind="mails whose references have a wrong signature",
+        )
+    report.counts["suggested"] += len(reference.suggestions)
     report.refuse(
-        f"Message {number}: {hit.record} is only a suggestion ({hit.carrier}), not attached"
-        for hit in reference.suggestions
+        (
+            f"Message {number}: {hit.record} is only a suggestion ({hit.carrier}), not attached"
+            for hit in reference.suggestions
+        ),
+        kind="suggestions; see `kolibri suggestions list`",
     )
 
 

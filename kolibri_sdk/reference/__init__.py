@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.reference.by_hand import accept, attach, detach, dismiss
 from kolibri_sdk.reference.find import Reference, find_references
+from kolibri_sdk.reference.forward import is_forward
 from kolibri_sdk.reference.mint import Carriers, mint_carriers, plain_message_id
 
-__all__ = ["Carriers", "Reference", "find_references", "mint_carriers", "plain_message_id"]
+__all__ = [
+    "Carriers",
+    "Reference",
+    "accept",
+    "attach",
+    "detach",
+    "dismiss",
+    "find_references",
+    "is_forward",
+    "mint_carriers",
+    "plain_message_id",
+]

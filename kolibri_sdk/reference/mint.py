@@ -27,6 +27,11 @@ class Carriers:
     number: str = ""
     tag: str = ""
 
+    @property
+    def thread_id(self) -> str | None:
+        """A second id with the same token, for References: it outlives a new Message-ID."""
+        return carriers.thread_id(self.message_id)
+
     def subject(self, subject: str) -> str:
         """The subject with its tag, where the record has a number."""
         if not self.number:

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from kolibri_sdk import clock
 from kolibri_sdk.errors import ActionError
 from kolibri_sdk.model.entity import Entity, FieldType
+from kolibri_sdk.store.column_types import UtcDateTime
 from kolibri_sdk.store.plain_json import storable, storable_json
-from kolibri_sdk.store.schema import UtcDateTime
 
 __all__ = ["Loose", "adapt_types", "as_plain", "fitting", "from_trigger"]
 

@@ -32,7 +32,6 @@ __all__ = [
     "Claimed",
     "attachments_of",
     "claim_fetched",
-    "correspondents",
     "finish",
     "finish_plainly",
     "get",
@@ -41,7 +40,6 @@ __all__ = [
     "insert_outgoing",
     "latest_known",
     "mail_time",
-    "of_message_ids",
     "parsed_columns",
     "pending",
     "release_claims",
@@ -49,6 +47,7 @@ __all__ = [
     "save_parsed",
     "save_unparsed",
     "select",
+    "set_aside",
     "tie",
 ]
 
@@ -283,7 +282,7 @@ def finish(
     *,
     record: RecordKey | None = None,
     grade: str | None = None,
-    suggestions: Sequence[Mapping[str, Any]] = (),
+    forged: int = 0,
     error: str = "",
 ) -> bool:
     """Move a message on from the state it was read in; False when somebody else did before."""
@@ -299,7 +298,7 @@ def finish(
             entity=record.entity if record else None,
             record_key=record.key if record else None,
             grade=grade,
-            suggestions=list(suggestions),
+            forged=forged,
             error=error,
             attempts=message.c.attempts + (1 if state is MessageState.FAILED else 0),
         )
@@ -320,12 +319,25 @@ def finish_plainly(tx: sa.Connection, found: Sequence[StoredMessage]) -> set[int
     return done
 
 
-def tie(tx: sa.Connection, number: int, record: RecordKey, grade: str) -> None:
-    """Tie a message to a record."""
+def tie(tx: sa.Connection, number: int, record: RecordKey | None, grade: str | None) -> None:
+    """Tie a message to a record, or to none."""
     tx.execute(
         sa.update(message)
         .where(message.c.id == number)
-        .values(entity=record.entity, record_key=record.key, grade=grade)
+        .values(
+            entity=record.entity if record else None,
+            record_key=record.key if record else None,
+            grade=grade,
+        )
+    )
+
+
+def set_aside(tx: sa.Connection, number: int) -> None:
+    """Mark a failed message as done: a person has dealt with it; its error stays."""
+    tx.execute(
+        sa.update(message)
+        .where(message.c.id == number, message.c.state == MessageState.FAILED.value)
+        .values(state=MessageState.DONE.value)
     )
 
 
@@ -361,40 +373,6 @@ def select(
         if "attachments" in columns:
             row["attachments"] = [asdict(part) for part in parts.get(number, ())]
     return rows
-
-
-def of_message_ids(tx: sa.Connection, names: Iterable[str]) -> dict[str, RecordKey]:
-    """Which of these Message-IDs are mails that we sent from a record: name → record (S23)."""
-    found: dict[str, RecordKey] = {}
-    for chunk in query_in_chunks(name for name in names if name):
-        query = sa.select(message.c.message_id, message.c.entity, message.c.record_key).where(
-            message.c.message_id.in_(chunk),
-            message.c.direction == Direction.OUT.value,
-            message.c.entity.is_not(None),
-        )
-        for row in tx.execute(query):
-            found[row.message_id] = RecordKey(entity=row.entity, key=row.record_key)
-    return found
-
-
-def correspondents(tx: sa.Connection, records: Iterable[RecordKey]) -> dict[RecordKey, set[str]]:
-    """The addresses that took part in the mail of each record as verified ones, lower case.
-
-    They are those we wrote to, and the senders of mails that were not a stranger's.
-    """
-    found: dict[RecordKey, set[str]] = {}
-    for record in set(records):
-        query = sa.select(
-            message.c.direction, message.c.from_address, message.c.to_addresses, message.c.grade
-        ).where(message.c.entity == record.entity, message.c.record_key == record.key)
-        known: set[str] = set()
-        for row in tx.execute(query):
-            if row.direction == Direction.OUT.value:
-                known.update(person["address"].lower() for person in row.to_addresses or ())
-            elif row.from_address and row.grade != "stranger":
-                known.add(row.from_address.lower())
-        found[record] = known
-    return found
 
 
 def latest_known(tx: sa.Connection) -> int:

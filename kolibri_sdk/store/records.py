@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from kolibri_sdk.errors import ActionError, ConfigurationError, NotFound
 from kolibri_sdk.model.entity import Entity, FieldType, RecordKey
+from kolibri_sdk.store.column_types import BigId, Json, UtcDateTime
 from kolibri_sdk.store.column_values import adapt_types, as_plain, fitting, from_trigger
-from kolibri_sdk.store.dialect import take_turns
-from kolibri_sdk.store.schema import BigId, Json, UtcDateTime
+from kolibri_sdk.store.dialect import query_in_chunks, take_turns
 
 __all__ = ["Tables"]
 
@@ -157,17 +157,26 @@ class Tables:
         query = sa.select(table).order_by(table.c[entity.key])
         return [dict(row) for row in tx.execute(query).mappings()]
 
-    def of_numbers(self, tx: sa.Connection, name: str, numbers: list[str]) -> list[RecordKey]:
+    def of_numbers(
+        self, tx: sa.Connection, name: str, numbers: Iterable[str]
+    ) -> dict[str, list[RecordKey]]:
         """The records that people call by these numbers; none where the table cannot be used."""
         entity = self.entity(name)
         if entity.number is None:
-            return []
+            return {}
         try:
             table = self.ensure(tx, name)
         except ConfigurationError:
-            return []
-        query = sa.select(table.c[entity.key]).where(table.c[entity.number].in_(numbers))
-        return [RecordKey(entity=name, key=str(key)) for key in tx.scalars(query)]
+            return {}
+        column = table.c[entity.number]
+        text = column if isinstance(column.type, sa.String) else sa.cast(column, sa.Text)
+        found: dict[str, list[RecordKey]] = {}
+        for chunk in query_in_chunks(numbers):
+            for number, key in tx.execute(
+                sa.select(text, table.c[entity.key]).where(text.in_(chunk))
+            ):
+                found.setdefault(str(number), []).append(RecordKey(entity=name, key=str(key)))
+        return found
 
 
 def _described(entity: Entity) -> sa.Table:
@@ -202,7 +211,8 @@ def _fault_of_values(entity: Entity) -> Iterator[None]:
 
 
 def _require_columns(entity: Entity, table: sa.Table) -> None:
-    missing = [name for name in (entity.key, *entity.fields) if name not in table.c]
+    named = [entity.key, *entity.fields, *filter(None, [entity.merged_into])]
+    missing = [name for name in dict.fromkeys(named) if name not in table.c]
     if missing:
         raise ConfigurationError(
             f"{entity.file or entity.name}: the table {entity.table} has no column "

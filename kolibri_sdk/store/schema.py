@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
-from kolibri_sdk.store.plain_json import storable
+from kolibri_sdk.store.column_types import BigId, Json, Text, UtcDateTime
 
 __all__ = [
-    "BigId",
-    "Json",
-    "Text",
-    "UtcDateTime",
     "activity",
     "attachment",
     "blob",
@@ -32,64 +26,11 @@ __all__ = [
     "ruleset",
     "run",
     "sequence",
+    "suggestion",
     "user",
 ]
 
 
-class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """An aware UTC datetime; a naive one is refused."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Convert to UTC; SQLite keeps it without the zone."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value.isoformat()} has no time zone")
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
-
-    def process_result_value(
-        self,
-        value: datetime | None,
-        dialect: sa.Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
-    ) -> datetime | None:
-        """Make it aware again."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Text(sa.types.TypeDecorator[str]):
-    """Text from anywhere, such as a mail or a rule's JavaScript."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(
-        self,
-        value: str | None,
-        dialect: sa.Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
-    ) -> str | None:
-        """Leave out what cannot be stored."""
-        return value if value is None else storable(value)
-
-
-class Json(sa.types.TypeDecorator[Any]):
-    """Plain data; JSONB on PostgreSQL. The engine's serialiser leaves out what cannot be stored."""
-
-    impl = sa.JSON
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """The dialect's own type."""
-        kind = postgresql.JSONB() if dialect.name == "postgresql" else sa.JSON()
-        return dialect.type_descriptor(kind)
-
-
-BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 metadata = sa.MetaData()
 
 
@@ -130,7 +71,7 @@ message = sa.Table(
     _column("entity", Text, nullable=True),
     _column("record_key", Text, nullable=True),
     _column("grade", Text, nullable=True),
-    _column("suggestions", Json, nullable=True),
+    _column("forged", sa.Integer, server_default="0"),
     _column("ruleset", Text, nullable=True),
     _column("bounces", Json, nullable=True),
     _column("forwarded", Json, nullable=True),
@@ -141,6 +82,26 @@ message = sa.Table(
     sa.Index("kolibri_message_by_state", "state", "mailbox", "id"),
     sa.Index("kolibri_message_by_message_id", "message_id"),
     sa.Index("kolibri_message_by_record", "entity", "record_key"),
+    sa.Index(
+        "kolibri_message_forged",
+        "stored_at",
+        sqlite_where=sa.text("forged > 0"),
+        postgresql_where=sa.text("forged > 0"),
+    ),
+)
+
+#: A record that a mail may belong to, for a person to accept or dismiss.
+suggestion = sa.Table(
+    "kolibri_suggestion",
+    metadata,
+    _column("message", BigId, primary_key=True, autoincrement=False),
+    _column("entity", Text, primary_key=True),
+    _column("record_key", Text, primary_key=True),
+    _column("carrier", Text),
+    _column("state", Text, server_default="open"),  # open | accepted | dismissed
+    _column("decided_by", Text, server_default=""),
+    _column("decided_at", UtcDateTime, nullable=True),
+    sa.Index("kolibri_suggestion_by_state", "state", "message"),
 )
 
 #: One part of a mail that is not its text.
@@ -348,7 +309,7 @@ run = sa.Table(
     _column("errors", Json),
 )
 
-#: A secret that signs message references; retired ones still verify.
+#: A secret that signs message references; retired ones still verify, revoked ones do not.
 reference_key = sa.Table(
     "kolibri_reference_key",
     metadata,
@@ -356,6 +317,7 @@ reference_key = sa.Table(
     _column("secret", sa.LargeBinary),
     _column("created_at", UtcDateTime),
     _column("retired_at", UtcDateTime, nullable=True),
+    _column("revoked_at", UtcDateTime, nullable=True),
 )
 
 #: SQLite: the next free id of each table whose ids are assigned by the client.

@@ -24,7 +24,7 @@ from tests.project import ProjectFolder, letter, reply_to
 #: What is compared, table by table: everything but ids that may differ, times, and random tokens.
 COMPARED = {
     "kolibri_message": "direction, mailbox, state, kind, entity, record_key, grade, error, "
-    "from_address, to_addresses, text, reply_text, headers, defects, suggestions, ruleset, "
+    "from_address, to_addresses, text, reply_text, headers, defects, forged, ruleset, "
     "CASE direction WHEN 'in' THEN message_id END, CASE direction WHEN 'in' THEN blob END",
     "kolibri_attachment": "message, position, filename, content_type, size, blob",
     "kolibri_blob": "count(*)",

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kolibri_sdk.errors import StoreError
+from kolibri_sdk.errors import NotFound, StoreError
 from kolibri_sdk.store import Store, keys
 
 
@@ -27,6 +27,37 @@ def test_a_retired_key_still_verifies(store: Store) -> None:
         assert number == 2
         assert new != old
         assert keys.everything(tx) == {1: old, 2: new}
+
+
+def test_a_revoked_key_verifies_nothing_and_never_signs_again(store: Store) -> None:
+    with store.write() as tx:
+        keys.current(tx)
+        keys.rotate(tx)
+        assert keys.revoke(tx, 1) == 2
+        assert list(keys.everything(tx)) == [2]
+        assert keys.revoke(tx, 2) == 3, "the key that signed is replaced at once"
+        assert list(keys.everything(tx)) == [3]
+        revoked_at = keys.select(tx)[0]["revoked_at"]
+        assert keys.revoke(tx, 1) == 3
+        assert keys.select(tx)[0]["revoked_at"] == revoked_at
+
+
+def test_keys_are_shown_without_their_secrets(store: Store) -> None:
+    with store.write() as tx:
+        assert keys.select(tx) == []
+        keys.current(tx)
+        keys.rotate(tx)
+        keys.revoke(tx, 1)
+        rows = keys.select(tx)
+    assert [(row["id"], row["state"]) for row in rows] == [(1, "revoked"), (2, "signs")]
+    assert not any("secret" in row for row in rows)
+
+
+def test_a_key_that_there_is_not_cannot_be_revoked(store: Store) -> None:
+    with store.write() as tx:
+        keys.current(tx)
+        with pytest.raises(NotFound, match="no reference key '7'"):
+            keys.revoke(tx, 7)
 
 
 def test_the_token_has_room_for_255_keys(store: Store) -> None:

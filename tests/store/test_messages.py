@@ -253,52 +253,6 @@ def test_of_two_that_finish_at_once_one_waits_and_loses(
         assert waiting.result(timeout=10) is False
 
 
-def _send(store: Store, number: int, message_id: str, record: RecordKey | None, to: str) -> None:
-    with store.write() as tx:
-        messages.insert_outgoing(
-            tx,
-            number=number,
-            mailbox="support",
-            message_id=message_id,
-            sender=Address("support@example.org"),
-            to=[Address(to)],
-            record=record,
-        )
-
-
-def test_message_ids_of_ours_lead_to_their_records(store: Store, fetched: Enter) -> None:
-    (number,) = fetched(b"raw")
-    _parse(store, number, message_id="theirs@x")
-    with store.write() as tx:
-        messages.tie(tx, number, RECORD, "created")
-    _send(store, 100, "ours@x", RECORD, "anna@example.org")
-    _send(store, 101, "free@x", None, "anna@example.org")
-    with store.read() as tx:
-        asked = ["theirs@x", "ours@x", "free@x", "nobody@x", ""]
-        assert messages.of_message_ids(tx, asked) == {"ours@x": RECORD}
-
-
-def test_correspondents_are_verified_people(store: Store, fetched: Enter) -> None:
-    one, two = fetched(b"1", b"2")
-    with store.write() as tx:
-        messages.save_parsed(
-            tx,
-            {
-                one: mail(from_=(Address("Anna@Example.org"),)),
-                two: mail(from_=(Address("eve@example.org"),)),
-            },
-        )
-        messages.tie(tx, one, RECORD, "created")
-        messages.tie(tx, two, RECORD, "stranger")
-    _send(store, 100, "ours@x", RECORD, "Bob@example.org")
-    other = RecordKey(entity="incident", key="8")
-    with store.read() as tx:
-        assert messages.correspondents(tx, [RECORD, other]) == {
-            RECORD: {"anna@example.org", "bob@example.org"},
-            other: set(),
-        }
-
-
 def test_an_answer_continues_the_thread(store: Store, fetched: Enter) -> None:
     (number,) = fetched(b"raw")
     _parse(store, number, message_id="theirs@x", references=("root@x",))

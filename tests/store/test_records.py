@@ -73,7 +73,7 @@ def test_numbers_follow_each_other(store: Store, tables: Tables) -> None:
         numbers = [row["number"] for row in tables.select(tx, "incident")]
         found = tables.of_numbers(tx, "incident", ["INC-000002", "INC-999999"])
     assert numbers == ["INC-000001", "INC-000002", "INC-000003"]
-    assert found == [of("incident", 2)]
+    assert found == {"INC-000002": [of("incident", 2)]}
 
 
 def test_a_number_of_ones_own(store: Store, tables: Tables) -> None:

@@ -29,6 +29,7 @@ INCIDENT = Entity(
     number="number",
     fields={"number": FieldType.TEXT, "title": FieldType.TEXT},
 )
+OWN = {"support@kolibri.example"}
 SEVEN = RecordKey(entity="incident", key="1")
 EIGHT = RecordKey(entity="incident", key="2")
 ANNA = Address("Anna@example.org", "Anna")
@@ -62,7 +63,9 @@ class Desk:
                 self.tables.insert(tx, "incident", {"title": title})
         self._number = 1_000
 
-    def mint(self, record: RecordKey = SEVEN, mailbox: Mailbox = SUPPORT) -> Carriers:
+    def mint(
+        self, record: RecordKey = SEVEN, mailbox: Mailbox = SUPPORT, to: Address = ANNA
+    ) -> Carriers:
         """The carriers of a mail about this record, which goes out to Anna."""
         with self.store.write() as tx:
             values = self.tables.find(tx, record) or {}
@@ -74,7 +77,7 @@ class Desk:
                 mailbox=mailbox.name,
                 message_id=carriers.message_id,
                 sender=Address(mailbox.address),
-                to=[ANNA],
+                to=[to],
                 record=record,
             )
         return carriers
@@ -82,7 +85,7 @@ class Desk:
     def find(self, **values: object) -> Reference:
         """What the references of such a mail come to."""
         with self.store.read() as tx:
-            (found,) = find_references(tx, self.tables, [message(**values)])
+            (found,) = find_references(tx, self.tables, [message(**values)], OWN)
         return found
 
 
