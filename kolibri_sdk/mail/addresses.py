@@ -54,6 +54,9 @@ def read_addresses(
     """
     found: list[Address] = []
     for value in values:
+        if "," not in value and (plain := _plain(value, defects)):
+            found.append(plain)
+            continue
         current = _Mailbox()
         for kind, text in _tokens(value):
             if kind == "separator":
@@ -69,6 +72,18 @@ def read_addresses(
     if len(found) > most:
         defects.exceed(LIMITS.addresses, "addresses")
     return tuple(found[:most])
+
+
+# One address, with a name that is neither quoted nor commented: nothing to be taken apart.
+_PLAIN = re.compile(r"\s*([^\"\\()<>@,;:]*)<([^\"\\()<>@,;:?\s]+@[^\"\\()<>@,;:?\s]+)>\s*")
+
+
+def _plain(value: str, defects: Defects) -> Address | None:
+    found = _PLAIN.fullmatch(value)
+    if found is None:
+        return None
+    name, address = " ".join(decode_words(found[1], defects).split()).strip("\"' "), found[2]
+    return Address(address, "" if name == address else name)
 
 
 def _tokens(value: str) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ def as_text(content: bytes, part: Part, defects: Defects) -> str:
     """The text of a part, its lines ending with a line feed."""
     text, defect = decode(content, part.parameters.get("charset"))
     defects.note(defect)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return _with_line_feeds(text)
 
 
 def as_html(content: bytes, part: Part, defects: Defects) -> str:
@@ -40,7 +40,11 @@ def as_html(content: bytes, part: Part, defects: Defects) -> str:
         label = named[1].decode("ascii", "replace")
     text, defect = decode(content, label)
     defects.note(defect)
-    return _named_utf8(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _named_utf8(_with_line_feeds(text))
+
+
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _named_utf8(html: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 
 __all__ = ["clean", "decode"]
 
@@ -67,7 +68,7 @@ def clean(text: str) -> str:
     """
     if "\x00" in text:
         text = text.replace("\x00", "")
-    if _SURROGATE.search(text):
+    if not text.isascii() and _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
 
@@ -97,7 +98,7 @@ def decode(data: bytes, label: str | None = None) -> tuple[str, str | None]:
     ('Grüße', 'text is not in the declared charset utf-8; read as windows-1252')
     """
     name, defect = _resolve(label)
-    if data.isascii() and name in ("utf-8", "cp1252"):
+    if name in ("utf-8", "cp1252") and data.isascii():
         return clean(data.decode("ascii")), defect
     if name in ("utf-8", "cp1252"):
         return _utf8_or_windows(data, name, label, defect)
@@ -120,6 +121,7 @@ def _resolve(label: str | None) -> tuple[str, str | None]:
     return name, defect
 
 
+@lru_cache(maxsize=256)
 def _codec(label: str) -> tuple[str, str | None]:
     name = _SUPERSETS.get(label)
     if name is None and (found := _WINDOWS_NUMBER.fullmatch(label)):
@@ -153,7 +155,7 @@ def _utf8_or_windows(
     if label and actual != name and defect is None:
         spoken = "windows-1252" if actual == "cp1252" else actual
         defect = f"text is not in the declared charset {label[:40]}; read as {spoken}"
-    return clean(text), defect
+    return text.replace("\x00", ""), defect  # surrogates come out of neither charset
 
 
 def _damaged_utf8(data: bytes) -> str | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.limits import LIMITS
-from kolibri_sdk.mail.words import header_text, raw_text
+from kolibri_sdk.mail.words import decode_words, header_text, raw_text
 
 __all__ = ["Head", "read_head"]
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|$)")
+_NAME = re.compile(r"[!-9;-~]+")
+_LONGEST_NAME = 200
 _BLANK = re.compile(rb"\r*\n")
 _LINE = re.compile(rb"[^\n]*(?:\n|$)")
 _LEADING = re.compile(rb"(?:[ \t]*\r*\n|\xef\xbb\xbf|>?From [^\n]*\n)+")
@@ -28,19 +31,20 @@ class Head:
 
     Parameters
     ----------
-    fields : list of (str, bytes)
-        Names as written, values as written behind the colon.
+    fields : sequence of (str, bytes or str)
+        Names as written, values as written behind the colon; as text where they are ASCII and
+        unfolded.
     defects : Defects
         Takes what is wrong with a value when it is decoded.
     """
 
     __slots__ = ("_defects", "_index", "charset", "fields")
 
-    def __init__(self, fields: list[tuple[str, bytes]], defects: Defects) -> None:
+    def __init__(self, fields: Sequence[tuple[str, bytes | str]], defects: Defects) -> None:
         self.fields = fields
         self.charset: str | None = None  #: what raw 8-bit values are read as
         self._defects = defects
-        self._index: dict[str, list[bytes]] = {}
+        self._index: dict[str, list[bytes | str]] = {}
         for name, value in fields:
             self._index.setdefault(name.lower(), []).append(value)
 
@@ -50,22 +54,32 @@ class Head:
     def all(self, name: str) -> list[str]:
         """All values of a header (name in lower case), unfolded, encoded-words left standing."""
         found = self._index.get(name, ())
-        return [raw_text(value, self._defects, self.charset).strip() for value in found]
+        return [self._raw(value) for value in found]
 
     def first(self, name: str) -> str:
         """The first value, as `all` gives it; empty where there is none."""
         found = self._index.get(name)
-        return raw_text(found[0], self._defects, self.charset).strip() if found else ""
+        return self._raw(found[0]) if found else ""
 
     def text(self, name: str) -> str:
         """The first value with its encoded-words decoded; empty where there is none."""
         found = self._index.get(name)
-        return header_text(found[0], self._defects, self.charset) if found else ""
+        return self._decoded(found[0]) if found else ""
 
     def decoded(self) -> Iterator[tuple[str, str]]:
         """Every header in order, names as written, values decoded."""
         for name, value in self.fields:
-            yield name, header_text(value, self._defects, self.charset)
+            yield name, self._decoded(value)
+
+    def _raw(self, value: bytes | str) -> str:
+        if isinstance(value, str):
+            return value.strip()
+        return raw_text(value, self._defects, self.charset).strip()
+
+    def _decoded(self, value: bytes | str) -> str:
+        if isinstance(value, str):
+            return decode_words(value, self._defects).strip()
+        return header_text(value, self._defects, self.charset)
 
 
 def read_head(
@@ -91,6 +105,8 @@ def read_head(
         Where the body begins.
     """
     begin = _top(data, start, end, defects) if top else start
+    if plain := _plain_block(data, begin, end):
+        return Head(plain[0], defects), plain[1]
     fields: list[tuple[str, bytes]] = []
     position = begin
     hope = 0  #: up to here, lines that are no headers stand among headers
@@ -114,6 +130,34 @@ def read_head(
             position = _below_blank(data, position, end)
             break
     return Head(fields, defects), position
+
+
+def _plain_block(data: bytes, begin: int, end: int) -> tuple[list[tuple[str, str]], int] | None:
+    """The fields of a block that has no fault, and where the body begins: as most blocks are.
+
+    It is ASCII without NUL, all its lines end with CRLF and are headers, a blank line ends it;
+    so its texts can be had at once. Whatever else there is, `read_head` reads line by line.
+    """
+    stop = data.find(b"\r\n\r\n", begin, min(end, begin + LIMITS.header_bytes))
+    block = data[begin:stop] if stop > 0 else b""
+    if not block.isascii() or b"\x00" in block:
+        return None
+    text = block.decode("ascii").replace("\r\n ", " ").replace("\r\n\t", "\t")
+    lines = text.split("\r\n")
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+        return None
+    fields = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or len(name) > _LONGEST_NAME or not _is_name(name):
+            return None
+        fields.append((name, value))
+    return fields, stop + 4
+
+
+@lru_cache(maxsize=1024)
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
 
 
 def _top(data: bytes, start: int, end: int, defects: Defects) -> int:

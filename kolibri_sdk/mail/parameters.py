@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from kolibri_sdk.mail.charset import decode
@@ -16,6 +17,7 @@ _PARAMETER = re.compile(
     r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*(?:"|$)|[^;"]*(?:"[^;"]*)*)', re.DOTALL
 )
 _ESCAPE = re.compile(r"\\([\"\\])")
+_REMEMBERED = 200  # characters of a header
 _CONTINUED = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?")
 
 
@@ -36,6 +38,22 @@ def split_parameters(value: str, defects: Defects) -> tuple[str, dict[str, str]]
     >>> split_parameters('text/plain; name*0="a"; name*1="b.txt"', Defects())
     ('text/plain', {'name': 'ab.txt'})
     """
+    if len(value) > _REMEMBERED:
+        return _split(value, defects)
+    main, parameters, noted = _known(value)
+    for defect in noted:
+        defects.note(defect)
+    return main, dict(parameters)
+
+
+@lru_cache(maxsize=512)
+def _known(value: str) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    """What is taken apart over and over: most parts of most mails say the same of themselves."""
+    defects = Defects()
+    return *_split(value, defects), defects.found
+
+
+def _split(value: str, defects: Defects) -> tuple[str, dict[str, str]]:
     main, semicolon, rest = value.partition(";")
     pieces: dict[str, dict[int, tuple[str, bool]]] = {}
     for count, found in enumerate(_PARAMETER.finditer(semicolon + rest)):

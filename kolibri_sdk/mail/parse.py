@@ -80,7 +80,9 @@ def parse_mail(raw: bytes, *, trusted_authserv: Collection[str] = ()) -> ParsedM
         text_from_html=contents.text_from_html,
         reply_text=_news(contents, whole=forwarded is not None or is_forward_subject(subject)),
         headers=tuple(
-            (name, value) for name, value in head.decoded() if not name.lower().startswith(_OURS)
+            (name, value)
+            for name, value in head.decoded()
+            if name[:1] not in "xX" or not name.lower().startswith(_OURS)
         ),
         attachments=contents.attachments,
         kind=kind_of(root, subject, bounce=bounces is not None),

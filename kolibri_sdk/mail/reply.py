@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kolibri_sdk.mail.attribution import attribution_length
 from kolibri_sdk.mail.quoted_head import read_quoted_head
@@ -15,8 +15,9 @@ _LONGEST = 1000  # characters of a line that can be a heading
 
 # Only a line that holds or begins with such can begin a quote or a signature: most lines of most
 # mails are not looked at further.
-_HOLDS = re.compile(r"[:：@年]|\d{4}")
+_HOLDS = re.compile(r"[:：@年]|\d\d\d\d")  # in this form a search skips what is no digit
 _SYMBOL = re.compile(r"[\s\xa0]*[>|_=*~#(<\[\u2014\u2013-]")
+_SYMBOL_FIRST = re.compile(r"\n[^\S\n]*[>|_=*~#(<\[\u2014\u2013-]")
 _MOST_CANDIDATES = 5_000  # a mail of nothing but such lines is not worth seconds
 #: "-----Original Message-----" and its like: below stands a mail that is answered.
 _ANSWERED = (
@@ -86,12 +87,9 @@ def newly_written(text: str) -> str:
     >>> newly_written("Danke!\n\nAm 1. Mai 2026 schrieb Anna <a@x.example>:\n> Bitte sehr.")
     'Danke!'
     """
-    lines = text.replace("\r\n", "\n").split("\n")
-    candidates = [
-        number
-        for number, line in enumerate(lines)
-        if _HOLDS.search(line) or _SYMBOL.match(line) or may_be_device_line(line)
-    ]
+    whole = text.replace("\r\n", "\n")
+    lines = whole.split("\n")
+    candidates = _candidates(whole, lines)
     kept: list[str] = []
     announced = False
     done = 0  #: lines that were looked at
@@ -123,6 +121,29 @@ def newly_written(text: str) -> str:
         line.lstrip().startswith(">") or not line.strip() for line in lines[below:]
     )
     return "" if only_quoted else text.strip()
+
+
+def _candidates(text: str, lines: Sequence[str]) -> list[int]:
+    """The numbers of the lines that are looked at.
+
+    The text is searched as a whole: one search for each of its lines takes three times as long.
+    """
+    found = {number for number, line in enumerate(lines) if may_be_device_line(line)}
+    found.update(_lines_with(_HOLDS, text))
+    found.update(number - 1 for number in _lines_with(_SYMBOL_FIRST, f"\n{text}"))
+    return sorted(found)
+
+
+def _lines_with(pattern: re.Pattern[str], text: str) -> Iterator[int]:
+    """The numbers of the lines in or at the beginning of which the pattern is met."""
+    number = position = 0
+    while found := pattern.search(text, position):
+        number += text.count("\n", position, found.end())
+        yield number
+        below = text.find("\n", found.end())
+        if below < 0:
+            return
+        position = below
 
 
 def is_forward_heading(line: str) -> bool:

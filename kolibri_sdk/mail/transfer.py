@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
+
+import pybase64
 
 from kolibri_sdk.mail.defects import Defects
 
@@ -30,7 +33,7 @@ def undo(data: bytes, encoding: str, defects: Defects) -> bytes:
     defects : Defects
         Takes what is wrong with it.
     """
-    match _PUNCTUATION.sub("", encoding.lower()):
+    match _pure(encoding):
         case "base64":
             return from_base64(data, defects)
         case "quotedprintable":
@@ -44,6 +47,11 @@ def undo(data: bytes, encoding: str, defects: Defects) -> bytes:
             return data
 
 
+@lru_cache(maxsize=64)
+def _pure(encoding: str) -> str:
+    return _PUNCTUATION.sub("", encoding.lower())
+
+
 def from_base64(data: bytes, defects: Defects) -> bytes:
     r"""Base64 with foreign characters, missing padding, or several blocks one after the other.
 
@@ -52,6 +60,8 @@ def from_base64(data: bytes, defects: Defects) -> bytes:
     >>> from_base64(b"SGFs\r\nbG8*", Defects())
     b'Hallo'
     """
+    if (regular := _regular(data)) is not None:
+        return regular
     if _is_clean(data):
         return binascii.a2b_base64(data)
     pure = data.translate(None, _FOREIGN)
@@ -65,6 +75,33 @@ def from_base64(data: bytes, defects: Defects) -> bytes:
             block = block[:-1]  # noqa: PLW2901 - a lone character carries no byte
         out += binascii.a2b_base64(block + b"=" * (-len(block) % 4))
     return bytes(out)
+
+
+def _regular(data: bytes) -> bytes | None:
+    """What an encoder wrote in lines of one length, as nearly all do: decoded ten times as fast.
+
+    The decoder passes over whatever is not base64. Nothing else was there if it passed over as
+    much as there are line breaks where they are to be.
+    """
+    width = data.find(b"\n") + 1
+    breaks = 0
+    if width:
+        feeds = data[width - 1 :: width]
+        returns = data[width - 2 :: width][: len(feeds)] if data[width - 2] == ord("\r") else b""
+        if feeds.strip(b"\n") or returns.strip(b"\r"):
+            return None
+        rest = data[len(feeds) * width :]
+        breaks = len(feeds) + len(returns) + len(rest) - len(rest.rstrip(b"\r\n"))
+    padded = data.find(b"=")
+    padding = data[padded:].rstrip(b"\r\n") if padded >= 0 else b""
+    if padding not in (b"", b"=", b"=="):
+        return None
+    try:
+        decoded: bytes = pybase64.b64decode(data)
+    except binascii.Error:
+        return None
+    whole = 4 * (len(decoded) + len(padding)) == 3 * (len(data) - breaks)
+    return decoded if whole else None
 
 
 def _is_clean(data: bytes) -> bool:

@@ -42,7 +42,7 @@ def raw_text(value: bytes, defects: Defects, charset: str | None = None) -> str:
     Structured headers are taken apart in this form: a comma inside an encoded-word separates
     nothing (RFC 2047 section 6.2).
     """
-    unfolded = _FOLD.sub(b"", value)
+    unfolded = _FOLD.sub(b"", value) if b"\n" in value or b"\r" in value else value
     if unfolded.isascii():
         return clean(unfolded.decode("ascii"))
     defects.note("raw 8-bit bytes in a header")
