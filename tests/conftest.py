@@ -35,6 +35,17 @@ def dovecot() -> Iterator[Dovecot]:
             os.environ[PASSWORD_VARIABLE] = before
 
 
+#: Nothing beyond RFC 3501.
+BARE_IMAP = "protocol imap {\n  imap_capability = IMAP4rev1\n}\n"
+
+
+@pytest.fixture(scope="session")
+def bare_dovecot(dovecot: Dovecot) -> Iterator[Dovecot]:
+    """A Dovecot that offers no IDLE, UIDPLUS, MOVE, CONDSTORE and the like."""
+    with running_dovecot(more=BARE_IMAP) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[NewDatabase]:
     """A function that makes a fresh PostgreSQL database and returns its URL."""

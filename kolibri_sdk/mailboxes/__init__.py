@@ -6,7 +6,15 @@ from kolibri_sdk.mailboxes.check import MailboxCheck, SideCheck, check_mailbox
 from kolibri_sdk.mailboxes.kept import Connections
 from kolibri_sdk.mailboxes.opening import open_source, open_transport
 from kolibri_sdk.mailboxes.password import resolve
-from kolibri_sdk.mailboxes.source import Batch, Fetched, FolderStatus, Listed, Listing, MailSource
+from kolibri_sdk.mailboxes.source import (
+    Batch,
+    Fetched,
+    FolderStatus,
+    Listed,
+    Listing,
+    MailSource,
+    Moved,
+)
 from kolibri_sdk.mailboxes.survey import FolderCount, Survey
 from kolibri_sdk.mailboxes.transport import MailTransport
 
@@ -21,6 +29,7 @@ __all__ = [
     "MailSource",
     "MailTransport",
     "MailboxCheck",
+    "Moved",
     "SideCheck",
     "Survey",
     "check_mailbox",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["MONTHS", "Answer", "read_answers", "uid_set"]
+__all__ = ["MONTHS", "Answer", "members", "read_answers", "uid_set"]
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -51,6 +51,19 @@ def uid_set(uids: Sequence[int]) -> str:
         else:
             runs.append([uid, uid])
     return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in runs)
+
+
+def members(sequence: str) -> Iterator[int]:
+    """The UIDs that a ``sequence-set`` names.
+
+    Examples
+    --------
+    >>> list(members("1:3,7"))
+    [1, 2, 3, 7]
+    """
+    for part in sequence.split(","):
+        ends = [int(end) for end in part.split(":")]
+        yield from range(min(ends), max(ends) + 1)
 
 
 def read_answers(parts: Iterable[Part]) -> dict[int, Answer]:

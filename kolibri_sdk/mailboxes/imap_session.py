@@ -9,15 +9,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from imapclient import DELETED
+
 from kolibri_sdk import clock
 from kolibri_sdk.errors import ServerRefused
 from kolibri_sdk.mailboxes.argument import plain
 from kolibri_sdk.mailboxes.credential import Credential, sign_in
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
-from kolibri_sdk.mailboxes.imap_answer import Answer, read_answers, uid_set
+from kolibri_sdk.mailboxes.imap_answer import Answer, members, read_answers, uid_set
 from kolibri_sdk.mailboxes.imap_line import ImapClient
 from kolibri_sdk.mailboxes.oauth2 import Bearer
-from kolibri_sdk.mailboxes.source import FolderStatus
+from kolibri_sdk.mailboxes.source import FolderStatus, Moved
 from kolibri_sdk.mailboxes.survey import FolderCount
 from kolibri_sdk.model.mailbox import Security
 
@@ -26,6 +28,7 @@ __all__ = ["LINE_LOST", "ImapSession", "Opened"]
 IDLE_AGAIN = 240.0  #: seconds: routers that translate addresses forget a silent line after 300
 GOODBYE = 5.0  #: seconds that we wait for the answer to a goodbye, which nobody needs
 LINE_LOST = (imaplib.IMAP4.abort, OSError)
+_COPIED = re.compile(rb"\[COPYUID (\d+) [\d:,]+ ([\d:,]+)\]", re.IGNORECASE)  # RFC 4315
 _SAID = re.compile(rb"\[(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d+)\]", re.IGNORECASE)
 SEARCH_WINDOW = 80_000  #: UIDs asked for at once: imaplib reads no line over 1,000,000 bytes
 
@@ -165,6 +168,54 @@ class ImapSession:
     def received(self) -> dict[int, Answer]:
         """Answers that came and were not yet taken, as when the line broke after them."""
         return read_answers(self.client.line.untagged_responses.pop("FETCH", []))
+
+    def delete(self, uids: Sequence[int]) -> None:
+        r"""Set ``\Deleted``, and expunge exactly these where the server has UIDPLUS (RFC 4315)."""
+        self.client.add_flags(uids, [DELETED], silent=True)
+        if self.client.has_capability("UIDPLUS"):
+            self.client.uid_expunge(uids)
+
+    def move(self, uids: Sequence[int], folder: str) -> list[Moved]:
+        """Move into a folder, which is made when it is missing; where they are now."""
+        name = plain(folder, "the folder name", self.endpoint.mailbox)
+        at_once = self.client.has_capability("MOVE")
+        command = "MOVE" if at_once else "COPY"
+        try:
+            said = self._transferred(command, uids, name)
+        except imaplib.IMAP4.abort:
+            raise
+        except imaplib.IMAP4.error:
+            # The folder is missing, or a colleague has taken one of the mails away.
+            self._make(name)
+            self.client.line.noop()  # now the server may say who is gone
+            uids = sorted(self.search(f"UID {uid_set(uids)}", low=1))
+            said = self._transferred(command, uids, name) if uids else b""
+        if uids and not at_once:
+            self.delete(uids)
+        return [
+            Moved(folder, int(validity), tuple(str(uid) for uid in members(target.decode())))
+            for validity, target in _COPIED.findall(said)
+        ]
+
+    def _transferred(self, command: str, uids: Sequence[int], folder: str) -> bytes:
+        """What the server said of it, untagged and tagged."""
+        line = self.client.line
+        typ, data = line.uid(command, uid_set(uids), self.client._normalise_folder(folder))
+        if typ != "OK":
+            raise imaplib.IMAP4.error(answer_text(data[-1]))
+        told: dict[str, Any] = line.untagged_responses
+        codes = [b"[COPYUID " + code + b"]" for code in told.pop("COPYUID", ())]
+        return b" ".join([*codes, *(part for part in data if isinstance(part, bytes))])
+
+    def _make(self, folder: str) -> None:
+        """Make a folder; that it is there already shows in what is tried next."""
+        try:
+            self.client.create_folder(folder)
+            self.client.subscribe_folder(folder)
+        except imaplib.IMAP4.abort:
+            raise
+        except imaplib.IMAP4.error:
+            pass
 
     def count(self, folder: str) -> FolderCount:
         """How many mails lie in a folder, without opening it."""

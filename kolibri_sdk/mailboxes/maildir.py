@@ -13,7 +13,15 @@ from typing import NamedTuple, Self
 
 from kolibri_sdk.checkpoint import reach
 from kolibri_sdk.errors import ConnectionFailed, MailboxError, ServerRefused
-from kolibri_sdk.mailboxes.source import Batch, Fetched, FolderStatus, Listed, Listing, in_batches
+from kolibri_sdk.mailboxes.source import (
+    Batch,
+    Fetched,
+    FolderStatus,
+    Listed,
+    Listing,
+    Moves,
+    in_batches,
+)
 from kolibri_sdk.mailboxes.survey import FolderCount, Survey
 
 __all__ = ["MaildirSource"]
@@ -90,6 +98,21 @@ class MaildirSource:
     def mark_deleted(self, uids: Sequence[str]) -> None:
         """Move to ``cur`` with the flag T (trashed); mail readers take such files away."""
         self._flag(uids, "T")
+
+    def move(self, uids: Sequence[str], folder: str) -> Moves:
+        """Move into a folder beside, as Maildir++ has it: ``Archive/2026`` is ``.Archive.2026``."""
+        self._files = self._scan()
+        target = self._path / f".{folder.replace('/', '.')}"
+        with self._told(f"moving mail to {target.name}"):
+            for name in ("tmp", "new", "cur"):
+                (target / name).mkdir(parents=True, exist_ok=True)
+            (target / "maildirfolder").touch()  # tells an MTA that this is no mailbox by itself
+            for uid in uids:
+                file = self._files.get(uid)
+                if file is not None:
+                    base = file.path.name.partition(":2,")[0]
+                    file.path.rename(target / "cur" / f"{base}:2,{file.flags}")
+        return []
 
     def survey(self) -> Survey:
         """What lies there."""

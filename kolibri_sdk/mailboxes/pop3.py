@@ -18,7 +18,15 @@ from kolibri_sdk.errors import ConnectionFailed, MailboxError
 from kolibri_sdk.mailboxes.credential import Credential
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
 from kolibri_sdk.mailboxes.pop3_session import connected
-from kolibri_sdk.mailboxes.source import Batch, Fetched, FolderStatus, Listed, Listing, in_batches
+from kolibri_sdk.mailboxes.source import (
+    Batch,
+    Fetched,
+    FolderStatus,
+    Listed,
+    Listing,
+    Moves,
+    in_batches,
+)
 from kolibri_sdk.mailboxes.survey import FolderCount, Survey
 
 __all__ = ["Pop3Source", "arrival"]
@@ -98,6 +106,10 @@ class Pop3Source:
                     for number in self._numbers.get(uid, ()):
                         self._session.dele(number)
                     self._doomed.add(uid)
+
+    def move(self, uids: Sequence[str], folder: str) -> Moves:  # noqa: ARG002
+        """Refused: POP3 has no folders."""
+        raise self._endpoint.refused(f"moving mail to {folder!r}", "POP3 has no folders")
 
     def survey(self) -> Survey:
         """What the server says of itself, and how many mails lie there."""

@@ -17,6 +17,8 @@ __all__ = [
     "Listed",
     "Listing",
     "MailSource",
+    "Moved",
+    "Moves",
     "in_batches",
 ]
 
@@ -67,8 +69,18 @@ class Fetched:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where moved mails are now: the folder's UIDVALIDITY, and their UIDs in it."""
+
+    folder: str
+    uidvalidity: int
+    uids: tuple[str, ...]
+
+
 Listing = list[Listed]  # names of their own, for inside a source ``list`` is the method
 Batch = list[Fetched]
+Moves = list[Moved]
 
 
 class MailSource(Protocol):
@@ -117,6 +129,13 @@ class MailSource(Protocol):
 
     def mark_deleted(self, uids: Sequence[str]) -> None:
         """Delete exactly these mails, or mark them as deleted where others' mail would go too."""
+        ...
+
+    def move(self, uids: Sequence[str], folder: str) -> Moves:
+        """Move exactly these mails into another folder; it is made when it is missing.
+
+        What comes back is where they are now, as far as the server says so.
+        """
         ...
 
     def close(self) -> None:

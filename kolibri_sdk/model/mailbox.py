@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -21,12 +22,15 @@ __all__ = [
     "MailboxDocument",
     "MaildirFolder",
     "MaildirOutbound",
+    "MoveTo",
     "Outbound",
     "Password",
     "Pop3Server",
     "Security",
     "SmtpServer",
 ]
+
+_IN_MAILDIR = re.compile(r"[^./\0]+(/[^./\0]+)*")
 
 
 class Fetch(StrEnum):
@@ -44,6 +48,12 @@ class After(StrEnum):
     DELETE = "delete"
 
 
+class MoveTo(Document):
+    """The mail is moved into another folder of its mailbox, which is made when it is missing."""
+
+    move: str = Field(min_length=1, description="the folder's name")
+
+
 class Security(StrEnum):
     """How the line is protected; plain text only where it is asked for by name."""
 
@@ -56,7 +66,7 @@ class _Reading(Document):
     """What all ways of reading a mailbox share."""
 
     fetch: Fetch = Field(Fetch.UNREAD, description="unread mail only, or all mail")
-    after: After = Field(After.KEEP, description="what happens on the server afterwards")
+    after: After | MoveTo = Field(After.KEEP, description="what happens on the server afterwards")
     since: date | None = Field(None, description="first run: leave older mail alone")
     batch: int = Field(500, ge=1, le=5000, description="mails per transaction")
 
@@ -86,12 +96,26 @@ class Pop3Server(_Server, _Reading):
     password: Password | None = None
     security: Security = Security.TLS
 
+    @model_validator(mode="after")
+    def _no_folders(self) -> Pop3Server:
+        if isinstance(self.after, MoveTo):
+            raise ValueError(  # noqa: TRY004 (what pydantic collects)
+                "pop3 has no folders to move mail to; write keep or delete"
+            )
+        return self
+
 
 class MaildirFolder(_Reading):
     """A Maildir on this machine, such as a local MTA's drop folder."""
 
     protocol: Literal["maildir"]
     path: str = Field(min_length=1, description="relative to the project folder, or absolute")
+
+    @model_validator(mode="after")
+    def _within(self) -> MaildirFolder:
+        if isinstance(self.after, MoveTo) and not _IN_MAILDIR.fullmatch(self.after.move):
+            raise ValueError("a folder of a Maildir is named like Archive or Archive/2026")
+        return self
 
 
 class SmtpServer(_Server):
@@ -162,6 +186,14 @@ class Mailbox(MailboxDocument):
     def own_addresses(self) -> frozenset[str]:
         """Address and aliases, lower case."""
         return frozenset(a.lower() for a in (self.address, *self.aliases))
+
+    def leaves_alone(self, folder: str) -> bool:
+        """Whether the mails of this folder stay as they are on the server.
+
+        Those in a folder that mail is moved to do, where that one is read as well.
+        """
+        after = self.inbound.after if self.inbound else After.KEEP
+        return after is After.KEEP or (isinstance(after, MoveTo) and after.move == folder)
 
     def bounds_first_import(self) -> datetime | None:
         """The moment before which the first run leaves mail alone, or None."""

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.errors import LoginRefused, OperationalError
 from kolibri_sdk.mail import content_key
-from kolibri_sdk.mailboxes import Fetched, FolderStatus, Listed, MailSource
-from kolibri_sdk.model.mailbox import After, Fetch, Mailbox
+from kolibri_sdk.mailboxes import Fetched, FolderStatus, Listed, MailSource, Moved
+from kolibri_sdk.model.mailbox import After, Fetch, Mailbox, MoveTo
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.store import blobs, ledger, messages
@@ -184,7 +184,8 @@ def _store(
         tries = ledger.still_open(tx, *place, (item.uid for item in batch))
         mine = [item for item in batch if item.uid in tries]
         entries = [_failure(item, tries[item.uid]) for item in mine if item.raw is None]
-        stored, duplicates = _insert(tx, mailbox, [item for item in mine if item.raw is not None])
+        came = [item for item in mine if item.raw is not None]
+        stored, duplicates = _insert(tx, mailbox, status.folder, came)
         ledger.settle(tx, *place, [*stored, *duplicates, *entries])
         checkpoint.reach("store.batch")
     report.count(mailbox.name, "stored", len(stored))
@@ -202,11 +203,10 @@ def _failure(item: Fetched, tries: int) -> Entry:
 
 
 def _insert(
-    tx: sa.Connection, mailbox: Mailbox, items: Sequence[Fetched]
+    tx: sa.Connection, mailbox: Mailbox, folder: str, items: Sequence[Fetched]
 ) -> tuple[list[Entry], list[Entry]]:
     """Enter mails that came through: ledger entries of the new ones, and of the duplicates."""
-    assert mailbox.inbound is not None
-    done = mailbox.inbound.after is After.KEEP
+    done = mailbox.leaves_alone(folder)
     names = [content_key(item.raw or b"") for item in items]
     known = ledger.known_contents(tx, mailbox.name, names)
     fresh: dict[str, Fetched] = {}
@@ -233,14 +233,30 @@ def _tell_server(
     system: System, mailbox: Mailbox, source: MailSource, status: FolderStatus
 ) -> list[str]:
     """Mark on the server what is safe in the database (S17), this run's mail and earlier runs'."""
-    assert mailbox.inbound is not None
-    if mailbox.inbound.after is After.KEEP:
+    if mailbox.leaves_alone(status.folder):
         return []
     with system.store.read() as tx:
         uids = ledger.undone(tx, mailbox.name, status.folder, status.uidvalidity)
     if uids:
         checkpoint.reach("fetch.before_server_mark")
-        mark = {After.SEEN: source.mark_seen, After.DELETE: source.mark_deleted}
-        mark[mailbox.inbound.after](uids)
+        assert mailbox.inbound is not None
+        match mailbox.inbound.after:
+            case MoveTo(move=folder):
+                _pass_over(system, mailbox, source.move(uids, folder))
+            case After.DELETE:
+                source.mark_deleted(uids)
+            case _:
+                source.mark_seen(uids)
         checkpoint.reach("fetch.after_server_mark")
     return uids
+
+
+def _pass_over(system: System, mailbox: Mailbox, moved: Sequence[Moved]) -> None:
+    """Moved mails were fetched: in the folder where they are now, they need not be once more.
+
+    Where the server does not say where they are, their content tells, after they were fetched.
+    """
+    with system.store.write() as tx:
+        for one in moved:
+            place = (mailbox.name, one.folder, one.uidvalidity)
+            ledger.enlist(tx, *place, one.uids, "passed_over")

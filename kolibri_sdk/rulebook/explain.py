@@ -98,10 +98,15 @@ class _Fault:
 
     def _to_show(self) -> YamlPath:
         if self.kind == "union_tag_invalid":
-            return (*self.path, self.context.get("discriminator", "").strip("'"))
+            return (*self.path, self.discriminator)
         if self.kind in ("missing", "union_tag_not_found") and not self.path:
             return tuple(list(self.source.data)[:1]) if isinstance(self.source.data, dict) else ()
         return self.path
+
+    @property
+    def discriminator(self) -> str:
+        """The key that decides between alternatives, such as protocol."""
+        return str(self.context.get("discriminator", "")).strip("'")
 
     @property
     def where(self) -> str:
@@ -121,6 +126,9 @@ class _Fault:
         return _kind_of(self.value)
 
 
+_CHOICES = ("literal_error", "enum")
+
+
 def _follows(fault: _Fault, others: list[_Fault]) -> bool:
     """Whether this is only the consequence, or the other alternative, of another fault."""
     if fault.kind == "too_short":
@@ -133,10 +141,10 @@ def _follows(fault: _Fault, others: list[_Fault]) -> bool:
             for other in others
         )
     beside = [other for other in others if other is not fault]
-    if fault.kind == "literal_error" and isinstance(fault.value, dict):
+    if fault.kind in _CHOICES and isinstance(fault.value, dict):
         return any(other.path[: len(fault.path)] == fault.path for other in beside)
     if fault.kind == "model_type":
-        return any(o.kind == "literal_error" and o.path == fault.path for o in beside)
+        return any(o.kind in _CHOICES and o.path == fault.path for o in beside)
     return False
 
 
@@ -196,11 +204,14 @@ def _not_a_choice(fault: _Fault) -> _Words:
 
 def _no_such_protocol(fault: _Fault) -> _Words:
     allowed = fault.context["expected_tags"].replace("'", "")
-    return f"{fault.where} knows no protocol '{fault.context['tag']}'", f"write one of {allowed}"
+    kind = fault.discriminator
+    return f"{fault.where} knows no {kind} '{fault.context['tag']}'", f"write one of {allowed}"
 
 
 def _no_protocol(fault: _Fault) -> _Words:
-    return f"{fault.where} does not say its protocol", "add 'protocol: …', such as imap or smtp"
+    kind = fault.discriminator
+    such_as = "microsoft or generic" if kind == "provider" else "imap or smtp"
+    return f"{fault.where} does not say its {kind}", f"add '{kind}: …', such as {such_as}"
 
 
 def _empty(fault: _Fault) -> _Words:

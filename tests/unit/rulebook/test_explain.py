@@ -202,3 +202,27 @@ def test_no_mistake_under_password_repeats_what_was_written(empty: Folder) -> No
 def test_several_mistakes_are_told_together_in_the_order_of_the_file(empty: Folder) -> None:
     empty.write(INBOUND, "order: x\nwhen: 3\nstate: on\nthen: 5\n")
     assert [problem.line for problem in empty.load().problems] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ("sean", "did you mean 'seen'"),
+        ("{mov: Archive}", "did you mean 'move'"),
+        ("{move: 3}", "must be text"),
+    ],
+)
+def test_a_mistake_in_after_is_told_once(empty: Folder, after: str, told: str) -> None:
+    assert told in str(only(empty, MAILBOX, IMAP + f"  after: {after}\n"))
+
+
+def test_pop3_cannot_move(empty: Folder) -> None:
+    source = IMAP.replace("imap", "pop3") + "  after: {move: Archive}\n"
+    assert "pop3 has no folders" in only(empty, MAILBOX, source).message
+
+
+def test_an_unknown_provider_is_told_with_those_there_are(empty: Folder) -> None:
+    source = IMAP + "oauth2: {provider: microsft, client_id: a}\n"
+    problem = only(empty, MAILBOX, source)
+    assert "knows no provider 'microsft'" in str(problem)
+    assert "microsoft" in problem.mend
