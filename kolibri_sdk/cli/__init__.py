@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from kolibri_sdk.cli import demonstrate, history, mail, mailbox, poller, project
+from kolibri_sdk.cli import (
+    demonstrate,
+    history,
+    mail,
+    mailbox,
+    poller,
+    project,
+    reference,
+    suggestions,
+)
 from kolibri_sdk.cli.application import app
 
-__all__ = ["app", "demonstrate", "history", "mail", "mailbox", "poller", "project"]
+__all__ = [
+    "app",
+    "demonstrate",
+    "history",
+    "mail",
+    "mailbox",
+    "poller",
+    "project",
+    "reference",
+    "suggestions",
+]

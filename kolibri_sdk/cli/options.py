@@ -10,7 +10,7 @@ import typer
 
 from kolibri_sdk.client import Kolibri, RulesWarning, connect
 
-__all__ = ["Database", "Every", "Json", "ProjectFolder", "RulesFolder", "open_project"]
+__all__ = ["Database", "Every", "Json", "ProjectFolder", "RulesFolder", "Who", "open_project"]
 
 ProjectFolder = Annotated[
     Path | None,
@@ -35,7 +35,15 @@ Every = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for machines.")]
 
 
-def open_project(project: Path | None, database: str | None, rules: Path | None) -> Kolibri:
+Who = Annotated[
+    str | None,
+    typer.Option("--by", help="Who you are; else KOLIBRI_USER, else the operating system's name."),
+]
+
+
+def open_project(
+    project: Path | None, database: str | None, rules: Path | None, user: str | None = None
+) -> Kolibri:
     """The project; faults in its rules are not warned of, because each command tells them itself.
 
     Raises
@@ -45,4 +53,5 @@ def open_project(project: Path | None, database: str | None, rules: Path | None)
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RulesWarning)
-        return connect(database, rules=rules.absolute() if rules else None, project=project)
+        folder = rules.absolute() if rules else None
+        return connect(database, rules=folder, project=project, user=user)

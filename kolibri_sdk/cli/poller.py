@@ -186,6 +186,9 @@ def _show(found: Status) -> None:
     )
     last = found.last_pass
     say(f"Last pass: {_moment(last)} UTC" if last else "Last pass: none yet")
+    if found.suggestions:
+        many = "suggestions are" if found.suggestions > 1 else "suggestion is"
+        say(f"{found.suggestions} {many} open; see `kolibri suggestions list`")
     if not found.needs:
         say("All is well.", style="green")
     for need in found.needs:

@@ -11,7 +11,7 @@ from kolibri_sdk import clock
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.oauth2 import GrantState
 from kolibri_sdk.pipeline import System
-from kolibri_sdk.store import grants, overview, runs
+from kolibri_sdk.store import grants, overview, runs, suggestions
 
 __all__ = ["MailboxStatus", "Status", "read_status"]
 
@@ -44,12 +44,14 @@ class Status:
     outbox: Mapping[tuple[str, str], int]  #: (mailbox, state) → how many
     last_pass: datetime | None
     needs: tuple[str, ...]
+    suggestions: int = 0  #: records that mails may belong to, for a person to accept or dismiss
 
     def as_json(self) -> dict[str, Any]:
         """The status as plain JSON types."""
         return {
             "ok": not self.needs,
             "needs": list(self.needs),
+            "suggestions": self.suggestions,
             "last_pass": self.last_pass.isoformat() if self.last_pass else None,
             "mailboxes": {
                 box.name: {
@@ -80,6 +82,7 @@ def read_status(system: System, max_age: float) -> Status:
         mail, out = overview.count_messages(tx), overview.count_outbox(tx)
         latest = runs.select(tx, limit=1)
         granted = grants.select(tx)
+        suggested = suggestions.count_open(tx)
     known = system.rulebook.mailboxes
     boxes = tuple(
         MailboxStatus(name, *fared.get(name, (None, "")))
@@ -96,7 +99,8 @@ def read_status(system: System, max_age: float) -> Status:
     ]
     needs += [alarm for alarm in _grant_needs(known.values(), granted) if alarm not in needs]
     needs += [box.last_error for box in boxes if box.last_error and box.last_error not in needs]
-    return Status(boxes, mail, out, last["finished_at"] if last else None, tuple(needs))
+    finished = last["finished_at"] if last else None
+    return Status(boxes, mail, out, finished, tuple(needs), suggested)
 
 
 def _poller_needs(last: Mapping[str, Any] | None, max_age: float) -> Iterator[str]:

@@ -21,6 +21,7 @@ from kolibri_sdk.client.collections import (
 from kolibri_sdk.client.history import import_mail
 from kolibri_sdk.client.messages import Messages
 from kolibri_sdk.client.records import Records
+from kolibri_sdk.client.reference_keys import ReferenceKeys
 from kolibri_sdk.decide import check_examples
 from kolibri_sdk.errors import Problem
 from kolibri_sdk.pipeline import ImportReport, PassReport, System, open_system, run_passes
@@ -39,7 +40,7 @@ class Kolibri:
 
     Attributes
     ----------
-    mailboxes, messages, records, rules, templates, outbox, decisions, users, runs
+    mailboxes, messages, records, rules, templates, outbox, decisions, users, runs, reference_keys
         The collections; each has ``.frame()`` where there is a table behind it.
 
     Examples
@@ -60,6 +61,7 @@ class Kolibri:
         self.decisions = Decisions(system)
         self.users = Users(system)
         self.runs = Runs(system)
+        self.reference_keys = ReferenceKeys(system)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -194,6 +196,7 @@ def connect(
     *,
     rules: str | Path | None = None,
     project: str | Path | None = None,
+    user: str | None = None,
 ) -> Kolibri:
     """Open a project.
 
@@ -206,6 +209,9 @@ def connect(
         Folder of the rules; else as ``kolibri.toml`` or ``KOLIBRI_RULES`` say.
     project : str or Path, optional
         Where to look for ``kolibri.toml``; the working folder by default.
+    user : str, optional
+        Who you are, as activity streams will say of what you do by hand; else as the environment's
+        ``KOLIBRI_USER`` says, else the operating system.
 
     Raises
     ------
@@ -222,7 +228,7 @@ def connect(
     >>> k = connect("sqlite:///desk.db", rules="rules")             # doctest: +SKIP
     """
     found = find_project(project, database=database, rules=rules)
-    kolibri = Kolibri(open_system(found))
+    kolibri = Kolibri(open_system(found, user))
     for problem in kolibri.problems:
         warnings.warn(str(problem), RulesWarning, stacklevel=2)
     return kolibri

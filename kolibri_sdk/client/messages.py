@@ -13,6 +13,7 @@ from kolibri_sdk.client.display import definition_table
 from kolibri_sdk.errors import ConfigurationError, NotFound
 from kolibri_sdk.frames import (
     DECISIONS,
+    SUGGESTIONS,
     chosen_columns,
     frame_of,
     mail_frame,
@@ -22,10 +23,11 @@ from kolibri_sdk.mail import preview_frame
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.stored import StoredAttachment, StoredMessage
 from kolibri_sdk.pipeline import System
-from kolibri_sdk.store import blobs, decisions, messages
+from kolibri_sdk.reference import accept, attach, detach, dismiss
+from kolibri_sdk.store import blobs, decisions, messages, suggestions
 from kolibri_sdk.store.schema import message as table
 
-__all__ = ["AttachmentView", "MessageView", "Messages", "moment"]
+__all__ = ["AttachmentView", "MessageView", "Messages", "moment", "record_key"]
 
 
 class Messages:
@@ -105,6 +107,35 @@ class Messages:
             rows = messages.select(tx, *conditions, columns=needed)
         return mail_frame(rows, chosen)
 
+    def suggestions(
+        self, *, state: str | None = "open", mailbox: str | None = None
+    ) -> pd.DataFrame:
+        """The records that mails may belong to; ``k.messages[id].accept()`` or ``.dismiss()``.
+
+        Parameters
+        ----------
+        state : {"open", "accepted", "dismissed"}, optional
+            None gives all of them.
+        mailbox : str, optional
+            Only of this one.
+
+        Returns
+        -------
+        DataFrame
+            One row per suggestion; columns and dtypes as in ``kolibri_sdk.frames.SUGGESTIONS``.
+        """
+        with self._system.store.read() as tx:
+            rows = suggestions.select(tx, state=state, mailbox=mailbox)
+        return frame_of(rows, SUGGESTIONS)
+
+
+def record_key(record: tuple[str, Any] | RecordKey) -> RecordKey:
+    """The key of a record that is named by entity and key, such as ``("incident", 7)``."""
+    if isinstance(record, RecordKey):
+        return record
+    entity, key = record
+    return RecordKey(entity=entity, key=str(key))
+
 
 def moment(value: str | date) -> datetime:
     """ISO 8601, a date or a datetime as a moment; UTC where no zone is named."""
@@ -179,6 +210,69 @@ class MessageView:
             )
         with self._system.store.read() as tx:
             return blobs.get(tx, [name])[name]
+
+    def attach(self, record: tuple[str, Any] | RecordKey) -> MessageView:
+        """Tie the mail to a record by hand; both streams say who did. No rule is triggered.
+
+        Parameters
+        ----------
+        record : tuple of (str, object) or RecordKey
+            Such as ``("incident", 7)``.
+
+        Raises
+        ------
+        NotFound
+            When there is no such record.
+        ConfigurationError
+            When the mail went out from here, or its rules have not run yet.
+        """
+        system = self._system
+        with system.store.write() as tx:
+            attach(tx, system.tables, self._stored.id, record_key(record), system.user)
+        return self._again()
+
+    def detach(self) -> MessageView:
+        """Mark the mail as no reply: it belongs to no record any more, whose stream says so.
+
+        Raises
+        ------
+        NotFound
+            When it belongs to none.
+        """
+        with self._system.store.write() as tx:
+            detach(tx, self._system.tables, self._stored.id, self._system.user)
+        return self._again()
+
+    def accept(self, record: tuple[str, Any] | RecordKey | None = None) -> MessageView:
+        """Accept the suggestion, or this one of several: the mail is tied to that record.
+
+        Raises
+        ------
+        NotFound
+            When nothing, or not this record, is suggested; when several are and none is named.
+        """
+        system, wanted = self._system, record_key(record) if record is not None else None
+        with system.store.write() as tx:
+            accept(tx, system.tables, self._stored.id, wanted, system.user)
+        return self._again()
+
+    def dismiss(self, record: tuple[str, Any] | RecordKey | None = None) -> MessageView:
+        """Dismiss the suggestions, or this one; it is kept who did.
+
+        Raises
+        ------
+        NotFound
+            When nothing, or not this record, is suggested.
+        """
+        wanted = record_key(record) if record is not None else None
+        with self._system.store.write() as tx:
+            dismiss(tx, self._stored.id, wanted, self._system.user)
+        return self._again()
+
+    def _again(self) -> MessageView:
+        with self._system.store.read() as tx:
+            self._stored = messages.get(tx, self._stored.id)
+        return self
 
     def decisions(self) -> pd.DataFrame:
         """What each rule said of it; columns as in ``kolibri_sdk.frames.DECISIONS``."""

@@ -9,7 +9,9 @@ __all__ = [
     "DECISIONS",
     "MESSAGES",
     "OUTBOX",
+    "REFERENCE_KEYS",
     "RUNS",
+    "SUGGESTIONS",
     "TIME",
     "USERS",
     "FrameColumn",
@@ -122,12 +124,42 @@ ACTIVITY = _columns(
     id=("int64", "number of the entry"),
     entity=("string", "entity of the record"),
     record_key=("string", "key of the record"),
-    kind=("string", "created, changed, note, mail_in, mail_sent, mail_failed, mail_uncertain"),
+    kind=(
+        "string",
+        "created, changed, note, mail_in, mail_sent, mail_failed, mail_uncertain, mail_cancelled, "
+        "detached, verified",
+    ),
     at=(TIME, "when it happened"),
     author=("string", "address of the sender, name of the mailbox, or empty"),
     text=("string", "what happened"),
     message=("Int64", "number of the KolibriMessage it is about"),
     cause=("string", "rule with digest, reference with grade"),
+)
+
+#: ``k.messages.suggestions()``: one row per record that a mail may belong to.
+SUGGESTIONS = _columns(
+    message=("int64", "number of the KolibriMessage"),
+    mailbox=("string", "name of the mailbox"),
+    received_at=(TIME, "when the server got it"),
+    from_address=("string", "first From address"),
+    subject=("string", "decoded"),
+    entity=("string", "entity of the record that is suggested"),
+    record_key=("string", "key of that record"),
+    carrier=("string", "number, subject, forward, thread: by what it was found; person: by hand"),
+    state=("string", "open, accepted, dismissed"),
+    decided_by=("string", "who accepted or dismissed it; empty while it is open"),
+    decided_at=(TIME, "when"),
+    tied_entity=("string", "entity of the record that the mail belongs to now; or missing"),
+    tied_key=("string", "key of that record"),
+)
+
+#: ``k.reference_keys.frame()``: one row per key that signs references, without its secret.
+REFERENCE_KEYS = _columns(
+    id=("int64", "number of the key; every token names its key"),
+    state=("string", "signs, retired (still verifies), revoked (verifies nothing)"),
+    created_at=(TIME, "when it was made"),
+    retired_at=(TIME, "when another one took over"),
+    revoked_at=(TIME, "when it was revoked"),
 )
 
 #: ``k.users.frame()``: one row per user.

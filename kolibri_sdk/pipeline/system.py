@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,13 +20,17 @@ __all__ = ["System", "open_system"]
 
 @dataclass(slots=True)
 class System:
-    """An opened project; closing it ends its connections and the sandbox."""
+    """An opened project; closing it ends its connections and the sandbox.
+
+    ``user`` is who works with it, as activity streams say of what a person does by hand.
+    """
 
     project: Project
     store: Store
     rulebook: Rulebook
     tables: Tables
     sandbox: Sandbox
+    user: str = ""
     connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,8 +80,13 @@ class System:
         self.store.close()
 
 
-def open_system(project: Project) -> System:
+def open_system(project: Project, user: str | None = None) -> System:
     """Open the project's database and rules; nothing is written but a SQLite schema.
+
+    Parameters
+    ----------
+    user : str, optional
+        Who works with it; else as KOLIBRI_USER says, else the operating system.
 
     Raises
     ------
@@ -92,4 +103,12 @@ def open_system(project: Project) -> System:
     except KolibriError:
         store.close()
         raise
-    return System(project, store, rulebook, Tables(rulebook.entities), Sandbox())
+    tables = Tables(rulebook.entities)
+    return System(project, store, rulebook, tables, Sandbox(), user or _whoever())
+
+
+def _whoever() -> str:
+    try:
+        return os.environ.get("KOLIBRI_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        return "somebody"
