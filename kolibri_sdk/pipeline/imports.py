@@ -25,7 +25,7 @@ __all__ = ["Progress", "import_mails"]
 
 _BATCH = 250  #: mails per transaction
 _BATCH_BYTES = 8 * 1024 * 1024  #: and their bytes; a single larger mail comes alone
-_MOST_TRIES = 3
+_MOST_TRIES = 5  #: a kill may have hit an innocent mail: it is given up late
 
 #: Called after each batch, with the report so far and how much of the source was gone through.
 Progress = Callable[[ImportReport, int], None]

@@ -13,6 +13,7 @@ from imapclient import SEEN
 from kolibri_sdk import read_mail
 from kolibri_sdk.errors import ConfigurationError
 from tests.acceptance.conftest import Desk
+from tests.benchmarks.history import HUGE, LIMIT, import_measured, write_mbox
 from tests.project import ANNA, letter, reply_to
 from tests.servers.postgresql import NewDatabase
 
@@ -197,3 +198,18 @@ def test_since_folders_and_what_cannot_be_read(desk: Desk, tmp_path: Path) -> No
     assert desk.folder.kolibri("import", str(root), "-M", "support", "-f", "Inbox").returncode == 1
     with pytest.raises(ConfigurationError, match="no direction"):
         desk.k.import_mail(root, mailbox="support", direction="up")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_importing_three_gigabytes_stays_below_250_megabytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "huge.mbox"
+    count = write_mbox(archive, HUGE)
+    measured = import_measured(tmp_path, archive)
+    with capsys.disabled():
+        told = ", ".join(f"{name} {value:,.0f}" for name, value in measured.items())
+        print(f"\n{archive.stat().st_size:,} bytes: {told}")
+    assert measured["mails"] == count
+    assert measured["peak"] + measured["children"] < LIMIT

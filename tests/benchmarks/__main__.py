@@ -9,6 +9,7 @@ import argparse
 import time
 from collections.abc import Callable
 
+from tests.benchmarks.history import measure_history
 from tests.benchmarks.idle import measure_idle
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.measure import LATEST, Result, Settings, table, write
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Result]]] = {
     "ingest": measure_ingest,
     "memory": measure_memory,
     "idle": measure_idle,
+    "history": measure_history,
 }
 _MINUTES = 8.0
 
