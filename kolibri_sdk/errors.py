@@ -8,6 +8,7 @@
             - ``LoginRefused``        the server does not accept the credentials
                 - ``GrantRefused``    OAuth2: somebody has to log in again, or mend the secret
             - ``ServerRefused``       the server answered a command with an error
+            - ``MailboxBusy``         another poller is at work on it
         - ``SendError``
             - ``TemporarySendError``  try again later (4xx, no connection)
             - ``PermanentSendError``  do not try again (5xx)
@@ -37,6 +38,7 @@ __all__ = [
     "GrantRefused",
     "KolibriError",
     "LoginRefused",
+    "MailboxBusy",
     "MailboxError",
     "NotFound",
     "OperationalError",
@@ -173,6 +175,10 @@ class GrantRefused(LoginRefused):
 
 class ServerRefused(MailboxError):
     """The server answered a command with an error."""
+
+
+class MailboxBusy(MailboxError):
+    """Another poller is at work on the mailbox; nothing is wrong, and nothing is to be done."""
 
 
 class SendError(OperationalError):

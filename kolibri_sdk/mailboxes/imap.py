@@ -92,6 +92,11 @@ class ImapSource:
                 wanted = self._arrived_since(since, wanted)
         return [Listed(str(uid), None, uid not in unseen) for uid in sorted(wanted)]
 
+    def present(self) -> frozenset[str]:
+        """The UIDs of all mails that lie in the folder now."""
+        with self._endpoint.told("listing the mails"):
+            return frozenset(map(str, self._session.search("ALL", low=1)))
+
     def fetch(self, listed: Sequence[Listed]) -> Iterator[Batch]:
         """The mails in batches; no flag changes.
 

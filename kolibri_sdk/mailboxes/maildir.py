@@ -84,6 +84,11 @@ class MaildirSource:
             if since is None or file.arrived >= since
         ]
 
+    def present(self) -> frozenset[str]:
+        """The UIDs of all mails that lie there now."""
+        self._files = self._scan()
+        return frozenset(self._files)
+
     def fetch(self, listed: Sequence[Listed]) -> Iterator[Batch]:
         """The mails in batches."""
         for batch in in_batches(listed):

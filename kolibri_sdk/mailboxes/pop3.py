@@ -84,6 +84,10 @@ class Pop3Source:
                 ]
         return [Listed(uid, self._size(uid), seen=False) for uid in uids]
 
+    def present(self) -> frozenset[str]:
+        """The UIDs of all mails in this session."""
+        return frozenset(self._numbers)
+
     def fetch(self, listed: Sequence[Listed]) -> Iterator[Batch]:
         """The mails in batches; where the server hangs up on one, the next ones still come."""
         for batch in in_batches(listed):

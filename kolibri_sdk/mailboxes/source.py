@@ -115,6 +115,10 @@ class MailSource(Protocol):
         """
         ...
 
+    def present(self) -> frozenset[str]:
+        """The UIDs of all mails that lie in the folder now."""
+        ...
+
     def fetch(self, listed: Sequence[Listed]) -> Iterator[Batch]:
         """The mails' bytes, in batches capped by number and bytes; no flag changes.
 

@@ -68,7 +68,7 @@ class _Reading(Document):
     fetch: Fetch = Field(Fetch.UNREAD, description="unread mail only, or all mail")
     after: After | MoveTo = Field(After.KEEP, description="what happens on the server afterwards")
     since: date | None = Field(None, description="first run: leave older mail alone")
-    batch: int = Field(500, ge=1, le=5000, description="mails per transaction")
+    batch: int = Field(500, ge=1, le=500, description="mails per transaction at most")
 
 
 class _Server(Document):

@@ -2,80 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from kolibri_sdk import checkpoint, clock
-from kolibri_sdk.errors import LoginRefused, OperationalError
+from kolibri_sdk.errors import ConnectionFailed, LoginRefused, MailboxBusy, OperationalError
 from kolibri_sdk.mail import content_key
 from kolibri_sdk.mailboxes import Fetched, FolderStatus, Listed, MailSource, Moved
-from kolibri_sdk.model.mailbox import After, Fetch, Mailbox, MoveTo
+from kolibri_sdk.model.mailbox import After, Mailbox, MoveTo
+from kolibri_sdk.pipeline.leased import Lease, leased
+from kolibri_sdk.pipeline.listing import list_new
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.store import blobs, ledger, messages
-from kolibri_sdk.store.ledger import Entry, FolderState
+from kolibri_sdk.store.ledger import Entry
 
 __all__ = ["fetch_mailbox"]
 
-_QUARANTINE_AFTER = 3  #: tries before a mail that cannot be fetched is given up
-_WHAT_NEXT = {
-    "failing": "it is tried again in the next pass",
-    "quarantined": f"it was tried {_QUARANTINE_AFTER} times and is given up",
-}
-_OVERLAP = timedelta(days=1)  #: how far before the last run a renumbered folder is read again
+#: How long a mail that cannot be fetched waits after each try; after one more it is given up.
+_WAITS = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
+_MOST_PER_PASS = 20_000  #: mails of one folder; the other stages get their turn in a first import
 _FIRST_WAIT = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(hours=1)
 
 
 def fetch_mailbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
     """Take what is new in every folder of a mailbox; errors go into the report."""
-    if mailbox.inbound is None:
+    if mailbox.inbound is None or _waits_for_login(system, mailbox, report):
         return
+    try:
+        with leased(system.store, mailbox.name) as lease:
+            _fetch_leased(_Work(system, mailbox, lease, report))
+    except MailboxBusy as busy:
+        report.refuse([str(busy)])
+
+
+@dataclass(slots=True)
+class _Work:
+    """One mailbox in one pass: what it works with, and which folders it has come through."""
+
+    system: System
+    mailbox: Mailbox
+    lease: Lease
+    report: PassReport
+    started: datetime = field(default_factory=clock.now)
+    read: list[str] = field(default_factory=list)
+    told: list[tuple[FolderStatus, list[str], str]] = field(default_factory=list)
+
+    def place(self, status: FolderStatus) -> tuple[str, str, int]:
+        """Where the ledger keeps a folder's mails."""
+        return self.mailbox.name, status.folder, status.uidvalidity
+
+
+def _waits_for_login(system: System, mailbox: Mailbox, report: PassReport) -> bool:
     with system.store.read() as tx:
         state = ledger.folder_state(tx, mailbox.name, "")
-    if state.retry_at and state.retry_at > clock.now():
-        report.errors.append(
-            f"Mailbox {mailbox.name}: the login was refused {state.failures} times; "
-            f"not tried again before {state.retry_at:%H:%M:%S}Z, so that the account is not locked"
-        )
-        return
-    told: list[tuple[FolderStatus, list[str]]] = []
+    now = clock.now()
+    # A wait that is longer than any: the clock was set back meanwhile.
+    if state.retry_at is None or not now < state.retry_at <= now + _LONGEST_WAIT:
+        return False
+    report.errors.append(
+        f"Mailbox {mailbox.name}: the login was refused {state.failures} times; "
+        f"not tried again before {state.retry_at:%H:%M:%S}Z, so that the account is not locked"
+    )
+    return True
+
+
+def _fetch_leased(work: _Work) -> None:
     try:
-        with system.connections.source(mailbox) as source:
+        with work.system.connections.source(work.mailbox) as source:
             for folder in source.folders():
-                told.append(_fetch_folder(system, mailbox, source, folder, report))  # noqa: PERF401
+                _fetch_folder(work, source, folder)
+                work.read.append(folder)
+    except MailboxBusy:
+        raise
     except OperationalError as error:
-        report.errors.append(str(error))
-        _note_error(system, mailbox, state, error)
+        work.report.errors.append(str(error))
+        _note_error(work, error)
         return
-    # POP3 deletes at QUIT only, so the ledger learns it after the connection was closed well.
-    with system.store.write() as tx:
-        for status, uids in told:
-            ledger.mark_done(tx, mailbox.name, status.folder, status.uidvalidity, uids)
-        ledger.save_folder_state(
-            tx,
-            mailbox.name,
-            "",
-            last_success=clock.now(),
-            last_error="",
-            failures=0,
-            retry_at=None,
-        )
+    name = work.mailbox.name
+    with work.system.store.write() as tx:
+        work.lease.check(tx)
+        # POP3 deletes at QUIT only, so the ledger learns it after the connection was closed well.
+        for status, uids, told in work.told:
+            ledger.mark_done(tx, *work.place(status), uids, told)
+        _note_read(tx, work)
+        well = {"last_success": clock.now(), "last_error": "", "failures": 0, "retry_at": None}
+        ledger.save_folder_state(tx, name, "", **well)
+        work.lease.release(tx)
 
 
-def _note_error(
-    system: System, mailbox: Mailbox, state: FolderState, error: OperationalError
-) -> None:
-    failures = state.failures + 1
+def _note_read(tx: sa.Connection, work: _Work) -> None:
+    for folder in work.read:
+        ledger.save_folder_state(tx, work.mailbox.name, folder, last_run=work.started, failures=0)
+
+
+def _note_error(work: _Work, error: OperationalError) -> None:
+    name = work.mailbox.name
     # Only a refused login waits: trying it every 30 seconds locks the account.
     refused = isinstance(error, LoginRefused)
-    wait = min(_FIRST_WAIT * 2**failures, _LONGEST_WAIT)
-    with system.store.write() as tx:
+    with work.system.store.write() as tx:
+        work.lease.check(tx)
+        _note_read(tx, work)
+        failures = ledger.folder_state(tx, name, "").failures + 1
+        wait = min(_FIRST_WAIT * 2**failures, _LONGEST_WAIT)
         ledger.save_folder_state(
             tx,
-            mailbox.name,
+            name,
             "",
             last_error=str(error),
             failures=failures if refused else 0,
@@ -83,78 +119,48 @@ def _note_error(
         )
 
 
-def _fetch_folder(
-    system: System, mailbox: Mailbox, source: MailSource, folder: str, report: PassReport
-) -> tuple[FolderStatus, list[str]]:
-    """Fetch one folder; which mails the server was told about."""
-    started = clock.now()
+def _fetch_folder(work: _Work, source: MailSource, folder: str) -> None:
     status = source.open(folder)
-    with system.store.read() as tx:
-        state = ledger.folder_state(tx, mailbox.name, folder)
-    listed = _list(mailbox, source, status, state)
-    checkpoint.reach("fetch.listed")
-    _enlist(system, mailbox, status, state, listed)
-    with system.store.read() as tx:
-        waiting = ledger.to_fetch(tx, mailbox.name, folder, status.uidvalidity)
-    for batch in source.fetch(_in_order(waiting, listed)):
-        report.count(mailbox.name, "fetched", sum(item.raw is not None for item in batch))
-        checkpoint.reach("fetch.batch")
-        _store(system, mailbox, status, batch, report)
-    told = _tell_server(system, mailbox, source, status)
-    with system.store.write() as tx:
-        ledger.save_folder_state(tx, mailbox.name, folder, last_run=started)
-    return status, told
+    listed, word = list_new(work.system, work.mailbox, source, status, work.lease)
+    work.report.refuse([word] if word else [])
+    with work.system.store.read() as tx:
+        waiting = ledger.to_fetch(tx, *work.place(status), longest_wait=_WAITS[-1])
+        failures = ledger.folder_state(tx, work.mailbox.name, folder).failures
+    failed: list[Fetched] = []
+    try:
+        for batch in _batches(work, source, _in_order(waiting, listed), failures):
+            came = [item for item in batch if item.raw is not None]
+            failed += [item for item in batch if item.raw is None]
+            work.report.count(work.mailbox.name, "fetched", len(came))
+            checkpoint.reach("fetch.batch")
+            _store(work, status, came)
+    except ConnectionFailed:
+        _settle_failed(work, status, failed, failed)
+        with work.system.store.write() as tx:
+            ledger.save_folder_state(tx, work.mailbox.name, folder, failures=failures + 1)
+        raise
+    _settle_failed(work, status, failed, _still_there(source, failed))
+    _tell_server(work, source, status)
 
 
-def _list(
-    mailbox: Mailbox, source: MailSource, status: FolderStatus, state: FolderState
-) -> list[Listed]:
-    """Which mails the mode asks for; the ledger decides afterwards which of them are new (S15)."""
-    assert mailbox.inbound is not None
-    unread = mailbox.inbound.fetch is Fetch.UNREAD
-    since = mailbox.bounds_first_import() if state.last_run is None else None
-    renumbered = state.uidvalidity is not None and state.uidvalidity != status.uidvalidity
-    if not renumbered:
-        return source.list(unread=unread, above=state.high_water, since=since)
-    # The folder was made anew, and its UIDs mean nothing any more: read it again, and let the
-    # content tell what is new. Unread mode has never read old seen mail, and need not now.
-    overlap = state.last_run - _OVERLAP if unread and state.last_run else None
-    every = source.list(unread=False, above=None, since=overlap)
-    if unread:
-        every += source.list(unread=True, above=None, since=None)
-    return list({item.uid: item for item in every}.values())
+def _batches(
+    work: _Work, source: MailSource, wanted: Sequence[Listed], failures: int
+) -> Iterator[list[Fetched]]:
+    """What is wanted, in batches of at most as many mails as the mailbox's file says.
+
+    Where the server has hung up on too many mails, so that a whole batch came to nothing, each
+    pass tries with fewer at a time, until every mail is alone and no other waits for it.
+    """
+    assert work.mailbox.inbound is not None
+    size = max(1, work.mailbox.inbound.batch >> 3 * failures)
+    for start in range(0, min(len(wanted), _MOST_PER_PASS), size):
+        yield from source.fetch(wanted[start : start + size])
 
 
-def _enlist(
-    system: System,
-    mailbox: Mailbox,
-    status: FolderStatus,
-    state: FolderState,
-    listed: Sequence[Listed],
-) -> None:
-    """Enter what is new into the ledger, and move the high-water mark, in one transaction."""
-    assert mailbox.inbound is not None
-    place = (mailbox.name, status.folder, status.uidvalidity)
-    highest = [int(item.uid) for item in listed] if status.ordered else []
-    if status.ordered and status.uidnext:
-        highest.append(status.uidnext - 1)
-    same = state.uidvalidity == status.uidvalidity
-    if same and state.high_water is not None:
-        highest.append(state.high_water)
-    first_run = not status.ordered and state.last_run is None
-    skip_seen = first_run and mailbox.inbound.fetch is Fetch.UNREAD
-    with system.store.write() as tx:
-        known = ledger.known_uids(tx, *place, (item.uid for item in listed))
-        new = [item for item in listed if item.uid not in known]
-        ledger.enlist(tx, *place, (i.uid for i in new if not (skip_seen and i.seen)))
-        ledger.enlist(tx, *place, (i.uid for i in new if skip_seen and i.seen), "passed_over")
-        ledger.save_folder_state(
-            tx,
-            mailbox.name,
-            status.folder,
-            uidvalidity=status.uidvalidity,
-            high_water=max(highest, default=None),
-        )
+def _still_there(source: MailSource, failed: Sequence[Fetched]) -> list[Fetched]:
+    """Those of the mails which the server did not give that it still lists."""
+    there = source.present() if failed else ()
+    return [item for item in failed if item.uid in there]
 
 
 def _in_order(waiting: Iterable[str], listed: Sequence[Listed]) -> list[Listed]:
@@ -171,35 +177,67 @@ def _in_order(waiting: Iterable[str], listed: Sequence[Listed]) -> list[Listed]:
     ]
 
 
-def _store(
-    system: System,
-    mailbox: Mailbox,
-    status: FolderStatus,
-    batch: Sequence[Fetched],
-    report: PassReport,
-) -> None:
+def _store(work: _Work, status: FolderStatus, came: Sequence[Fetched]) -> None:
     """One transaction for a batch: bytes, KolibriMessages, ledger."""
-    place = (mailbox.name, status.folder, status.uidvalidity)
-    with system.store.write() as tx:
-        tries = ledger.still_open(tx, *place, (item.uid for item in batch))
-        mine = [item for item in batch if item.uid in tries]
-        entries = [_failure(item, tries[item.uid]) for item in mine if item.raw is None]
-        came = [item for item in mine if item.raw is not None]
-        stored, duplicates = _insert(tx, mailbox, status.folder, came)
-        ledger.settle(tx, *place, [*stored, *duplicates, *entries])
+    if not came:
+        return
+    place = work.place(status)
+    with work.system.store.write() as tx:
+        work.lease.check(tx)
+        tries = ledger.still_open(tx, *place, (item.uid for item in came))
+        mine = [item for item in came if item.uid in tries]
+        stored, duplicates = _insert(tx, work.mailbox, status.folder, mine)
+        ledger.settle(tx, *place, [*stored, *duplicates])
         checkpoint.reach("store.batch")
-    report.count(mailbox.name, "stored", len(stored))
-    report.count(mailbox.name, "duplicates", len(duplicates))
-    report.errors.extend(
-        f"Mailbox {mailbox.name}, folder {status.folder}: mail {entry.uid} cannot be fetched "
-        f"({entry.error}); {_WHAT_NEXT[entry.state]}"
-        for entry in entries
-    )
+    work.report.count(work.mailbox.name, "stored", len(stored))
+    work.report.count(work.mailbox.name, "duplicates", len(duplicates))
+
+
+def _settle_failed(
+    work: _Work, status: FolderStatus, failed: Sequence[Fetched], there: Sequence[Fetched]
+) -> None:
+    """Write down which mails the server did not give: to be tried again, given up, or gone."""
+    if not failed:
+        return
+    place = work.place(status)
+    listed = {item.uid for item in there}
+    with work.system.store.write() as tx:
+        work.lease.check(tx)
+        tries = ledger.still_open(tx, *place, (item.uid for item in failed))
+        entries = [
+            _failure(item, tries[item.uid]) if item.uid in listed else _gone(item)
+            for item in failed
+            if item.uid in tries
+        ]
+        ledger.settle(tx, *place, entries)
+    where = f"Mailbox {work.mailbox.name}, folder {status.folder}: mail"
+    for entry in entries:
+        if entry.state == "gone":
+            work.report.refuse([f"{where} {entry.uid} {entry.error}"])
+        else:
+            told = f"{where} {entry.uid} cannot be fetched ({entry.error}); {_what_next(entry)}"
+            work.report.errors.append(told)
 
 
 def _failure(item: Fetched, tries: int) -> Entry:
-    given_up = tries + 1 >= _QUARANTINE_AFTER
-    return Entry(item.uid, "quarantined" if given_up else "failing", error=item.error)
+    if tries >= len(_WAITS):
+        return Entry(item.uid, "quarantined", error=item.error)
+    return Entry(item.uid, "failing", error=item.error, retry_at=clock.now() + _WAITS[tries])
+
+
+def _gone(item: Fetched) -> Entry:
+    return Entry(item.uid, "gone", error="was removed by somebody else before it was fetched")
+
+
+def _what_next(entry: Entry) -> str:
+    if entry.state == "quarantined":
+        return (
+            f"it was tried {len(_WAITS) + 1} times and is given up; "
+            "`kolibri quarantine release` has it tried again"
+        )
+    if entry.retry_at is not None and entry.retry_at > clock.now():
+        return f"it is tried again after {entry.retry_at:%H:%M:%S}Z"
+    return "it is tried again in the next pass"
 
 
 def _insert(
@@ -229,34 +267,40 @@ def _insert(
     return stored, duplicates
 
 
-def _tell_server(
-    system: System, mailbox: Mailbox, source: MailSource, status: FolderStatus
-) -> list[str]:
+def _tell_server(work: _Work, source: MailSource, status: FolderStatus) -> None:
     """Mark on the server what is safe in the database (S17), this run's mail and earlier runs'."""
-    if mailbox.leaves_alone(status.folder):
-        return []
-    with system.store.read() as tx:
-        uids = ledger.undone(tx, mailbox.name, status.folder, status.uidvalidity)
+    if work.mailbox.leaves_alone(status.folder):
+        return
+    with work.system.store.write() as tx:
+        work.lease.check(tx)
+        uids = ledger.undone(tx, *work.place(status))
     if uids:
         checkpoint.reach("fetch.before_server_mark")
-        assert mailbox.inbound is not None
-        match mailbox.inbound.after:
+        work.told.append((status, uids, _told_as(work.mailbox)))
+        assert work.mailbox.inbound is not None
+        match work.mailbox.inbound.after:
             case MoveTo(move=folder):
-                _pass_over(system, mailbox, source.move(uids, folder))
+                _note_moved(work, source.move(uids, folder))
             case After.DELETE:
                 source.mark_deleted(uids)
             case _:
                 source.mark_seen(uids)
         checkpoint.reach("fetch.after_server_mark")
-    return uids
 
 
-def _pass_over(system: System, mailbox: Mailbox, moved: Sequence[Moved]) -> None:
+def _told_as(mailbox: Mailbox) -> str:
+    """How the ledger says what the server was told: ``seen``, ``delete``, ``move FOLDER``."""
+    assert mailbox.inbound is not None
+    after = mailbox.inbound.after
+    return f"move {after.move}" if isinstance(after, MoveTo) else after.value
+
+
+def _note_moved(work: _Work, moved: Sequence[Moved]) -> None:
     """Moved mails were fetched: in the folder where they are now, they need not be once more.
 
     Where the server does not say where they are, their content tells, after they were fetched.
     """
-    with system.store.write() as tx:
+    with work.system.store.write() as tx:
         for one in moved:
-            place = (mailbox.name, one.folder, one.uidvalidity)
-            ledger.enlist(tx, *place, one.uids, "passed_over")
+            place = (work.mailbox.name, one.folder, one.uidvalidity)
+            ledger.enlist(tx, *place, one.uids, "moved")

@@ -12,7 +12,7 @@ from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.mailboxes import FolderStatus, Listed, MailSource, open_source
 from kolibri_sdk.model.mailbox import Fetch, ImapServer, Mailbox
 from kolibri_sdk.pipeline.system import System
-from kolibri_sdk.store import imports, ledger
+from kolibri_sdk.store import ledger
 
 __all__ = ["ArchiveToImport", "FoldersToImport", "ImportSource", "ToImport"]
 
@@ -130,8 +130,8 @@ class FoldersToImport:
         self._total += len(listed)
         place = (self._mailbox.name, status.folder, status.uidvalidity)
         with self._system.store.read() as tx:
-            known = ledger.known_uids(tx, *place, (item.uid for item in listed))
-            known -= imports.passed_over(tx, *place)
+            states = ledger.states(tx, *place, (item.uid for item in listed))
+        known = {uid for uid, state in states.items() if state not in ledger.LEFT}
         pollers = self._pollers(source, status) - known
         wanted: list[Listed] = []
         for item in listed:
@@ -156,6 +156,6 @@ class FoldersToImport:
         with self._system.store.read() as tx:
             state = ledger.folder_state(tx, self._mailbox.name, status.folder)
         same = state.uidvalidity == status.uidvalidity
-        since = self._mailbox.bounds_first_import() if state.last_run is None else None
+        since = self._mailbox.bounds_first_import() if state.uidvalidity is None else None
         above = state.high_water if same else None
         return {i.uid for i in source.list(unread=self._unread, above=above, since=since)}

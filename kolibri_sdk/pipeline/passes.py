@@ -117,6 +117,7 @@ def _fetch_all(system: System, mailboxes: Sequence[Mailbox], report: PassReport)
     for own in reports:
         report.counts.update(own.counts)
         report.mailboxes.update(own.mailboxes)
+        report.refuse(own.refused)
         report.errors.extend(own.errors)
 
 

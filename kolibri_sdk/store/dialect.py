@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["query_in_chunks", "take_turns", "upsert"]
+__all__ = ["database_now", "query_in_chunks", "take_turns", "upsert"]
 
 _CHUNK = 500
 _LOCK = 0x6B6F6C69  #: PostgreSQL's advisory lock of those who change the schema: "koli"
@@ -24,6 +25,15 @@ def upsert(tx: sa.Connection, table: sa.Table) -> Any:
     """An INSERT of the database's own dialect, which knows ON CONFLICT."""
     dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
     return dialect.insert(table)
+
+
+def database_now(tx: sa.Connection) -> datetime:
+    """The time by the database's own clock, on which all its users agree; aware, UTC."""
+    if tx.dialect.name == "postgresql":
+        moment: datetime = tx.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+        return moment.astimezone(UTC)
+    text = tx.execute(sa.select(sa.func.strftime("%Y-%m-%dT%H:%M:%f+00:00", "now"))).scalar_one()
+    return datetime.fromisoformat(text)
 
 
 def take_turns(tx: sa.Connection) -> None:

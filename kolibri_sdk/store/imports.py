@@ -12,6 +12,7 @@ from kolibri_sdk import clock
 from kolibri_sdk.model.message import Direction, MessageState, ParsedMail
 from kolibri_sdk.store import blobs, ids, messages
 from kolibri_sdk.store.dialect import query_in_chunks, upsert
+from kolibri_sdk.store.ledger import LEFT
 from kolibri_sdk.store.schema import ledger, message
 
 __all__ = [
@@ -19,7 +20,6 @@ __all__ = [
     "begin",
     "insert",
     "note_place",
-    "passed_over",
     "settle",
     "still_open",
     "tries",
@@ -143,17 +143,6 @@ def settle(tx: sa.Connection, mailbox: str, entered: Mapping[str, int]) -> None:
         )
 
 
-def passed_over(tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int) -> set[str]:
-    """The UIDs that the poller's first run has left alone: it never fetches them."""
-    query = sa.select(ledger.c.uid).where(
-        ledger.c.mailbox == mailbox,
-        ledger.c.folder == folder,
-        ledger.c.uidvalidity == uidvalidity,
-        ledger.c.state == "passed_over",
-    )
-    return set(tx.scalars(query))
-
-
 def note_place(
     tx: sa.Connection, mailbox: str, place: tuple[str, int, str], key: str, number: int, state: str
 ) -> None:
@@ -176,6 +165,6 @@ def note_place(
     entry = upsert(tx, ledger).values(**at, **what, seen_at=clock.now())
     tx.execute(
         entry.on_conflict_do_update(
-            index_elements=list(at), set_=what, where=ledger.c.state == "passed_over"
+            index_elements=list(at), set_=what, where=ledger.c.state.in_(LEFT)
         )
     )

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from kolibri_sdk import clock
 from kolibri_sdk.store.dialect import query_in_chunks, upsert
-from kolibri_sdk.store.schema import ledger, mailbox_state
+from kolibri_sdk.store.schema import WAITING, ledger, mailbox_state, message
 
 __all__ = [
+    "LEFT",
+    "WAITS",
     "Entry",
     "FolderState",
     "enlist",
-    "failures",
     "folder_state",
+    "in_folder",
     "known_contents",
-    "known_uids",
     "mark_done",
     "save_folder_state",
     "settle",
+    "states",
     "still_open",
     "to_fetch",
     "undone",
@@ -31,6 +34,9 @@ __all__ = [
 
 
 _OPEN = ("listed", "failing")
+LEFT = ("gone", "passed_over", "too_old")  #: states of mail that was not fetched, and is not to be
+WAITS = sa.literal_column(WAITING, sa.Boolean)  #: an entry that is not settled
+_CHUNK = 1_000  #: rows entered at a time, so that a first import of any size takes little memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,8 @@ class Entry:
     """What became of a mail seen on a server.
 
     ``state`` is ``stored``, ``duplicate`` (the same bytes came by this mailbox before),
-    ``passed_over`` (there before the first run and not asked for), ``failing`` (listed, cannot be
-    fetched, is tried again) or ``quarantined`` (given up; visible, can be released).
+    ``failing`` (listed, cannot be fetched, is tried again at ``retry_at``), ``quarantined`` (given
+    up; visible, can be released) or ``gone`` (removed by somebody else before it was fetched).
     """
 
     uid: str
@@ -48,20 +54,28 @@ class Entry:
     message: int | None = None
     server_done: bool = True
     error: str = ""
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """How far a folder was read; ``high_water`` is the highest UID ever listed in it."""
+    """How far a folder was read.
+
+    ``high_water`` is the highest UID ever listed in it; up to ``confirmed`` everything was listed
+    in two passes, so that an answer with a hole in it loses nothing.
+    """
 
     uidvalidity: int | None = None
     high_water: int | None = None
+    confirmed: int | None = None
+    began_at: datetime | None = None
     last_run: datetime | None = None
     failures: int = 0
     retry_at: datetime | None = None
 
 
-def _folder(mailbox: str, folder: str, uidvalidity: int) -> sa.ColumnElement[bool]:
+def in_folder(mailbox: str, folder: str, uidvalidity: int) -> sa.ColumnElement[bool]:
+    """The entries of a folder under one UIDVALIDITY."""
     return sa.and_(
         ledger.c.mailbox == mailbox,
         ledger.c.folder == folder,
@@ -69,16 +83,16 @@ def _folder(mailbox: str, folder: str, uidvalidity: int) -> sa.ColumnElement[boo
     )
 
 
-def known_uids(
+def states(
     tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int, uids: Iterable[str]
-) -> set[str]:
-    """Which of these UIDs the ledger knows, whatever became of them."""
-    known: set[str] = set()
+) -> dict[str, str]:
+    """What became of those of these UIDs that the ledger knows: UID → state."""
+    known: dict[str, str] = {}
     for chunk in query_in_chunks(uids):
-        query = sa.select(ledger.c.uid).where(
-            _folder(mailbox, folder, uidvalidity), ledger.c.uid.in_(chunk)
+        query = sa.select(ledger.c.uid, ledger.c.state).where(
+            in_folder(mailbox, folder, uidvalidity), ledger.c.uid.in_(chunk)
         )
-        known.update(tx.scalars(query))
+        known.update((row.uid, row.state) for row in tx.execute(query))
     return known
 
 
@@ -89,33 +103,62 @@ def enlist(
     uidvalidity: int,
     uids: Iterable[str],
     state: str = "listed",
+    *,
+    sizes: Mapping[str, int | None] | None = None,
 ) -> None:
     """Enter mails before they are fetched, so that one listed once is never forgotten.
 
     Between listing and fetching a colleague may open a mail, or this process may end: the mail
-    would not be unseen any more, and yet it has to be fetched.
+    would not be unseen any more, and yet it has to be fetched. Entries that are there already stay
+    as they are, but for those that were never fetched and are wanted now.
     """
     now = clock.now()
-    rows = [
-        {
-            "mailbox": mailbox,
-            "folder": folder,
-            "uidvalidity": uidvalidity,
-            "uid": uid,
-            "state": state,
-            "server_done": True,
-            "seen_at": now,
-        }
-        for uid in uids
-    ]
-    if rows:
-        tx.execute(upsert(tx, ledger).on_conflict_do_nothing(), rows)
+    insert = upsert(tx, ledger)
+    back = {name: insert.excluded[name] for name in ("state", "size", "error", "seen_at")}
+    insert = insert.on_conflict_do_update(
+        index_elements=["mailbox", "folder", "uidvalidity", "uid"],
+        set_={**back, "attempts": 0, "retry_at": None},
+        where=sa.or_(*(ledger.c.state == state for state in LEFT)),
+    )
+    for some in _batched(uids, _CHUNK):
+        rows = [
+            {
+                "mailbox": mailbox,
+                "folder": folder,
+                "uidvalidity": uidvalidity,
+                "uid": uid,
+                "state": state,
+                "size": sizes.get(uid) if sizes else None,
+                "server_done": True,
+                "error": "",
+                "seen_at": now,
+            }
+            for uid in some
+        ]
+        tx.execute(insert, rows)
 
 
-def to_fetch(tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int) -> list[str]:
-    """The UIDs that were listed and are not in the database yet."""
+def _batched(uids: Iterable[str], size: int) -> Iterator[list[str]]:
+    rest = iter(uids)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def to_fetch(
+    tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int, *, longest_wait: timedelta
+) -> list[str]:
+    """The UIDs that were listed and are not in the database yet, and whose time has come.
+
+    One that would have to wait longer than ``longest_wait`` is due: the clock was set back.
+    """
+    now = clock.now()
+    due = sa.or_(
+        ledger.c.retry_at.is_(None),
+        ledger.c.retry_at <= now,
+        ledger.c.retry_at > now + longest_wait,
+    )
     query = sa.select(ledger.c.uid).where(
-        _folder(mailbox, folder, uidvalidity), ledger.c.state.in_(_OPEN)
+        in_folder(mailbox, folder, uidvalidity), WAITS, ledger.c.state.in_(_OPEN), due
     )
     return list(tx.scalars(query))
 
@@ -129,7 +172,7 @@ def still_open(
         query = (
             sa.select(ledger.c.uid, ledger.c.attempts)
             .where(
-                _folder(mailbox, folder, uidvalidity),
+                in_folder(mailbox, folder, uidvalidity),
                 ledger.c.uid.in_(chunk),
                 ledger.c.state.in_(_OPEN),
             )
@@ -140,11 +183,16 @@ def still_open(
 
 
 def known_contents(tx: sa.Connection, mailbox: str, contents: Iterable[str]) -> dict[str, int]:
-    """Which of these bytes were fetched from the mailbox before: content → message id."""
+    """Which of these bytes were fetched from the mailbox before: content → message id.
+
+    A message that is not in the table any more does not count: its mail would be lost.
+    """
     found: dict[str, int] = {}
     for chunk in query_in_chunks(contents):
-        query = sa.select(ledger.c.content, sa.func.min(ledger.c.message)).where(
-            ledger.c.mailbox == mailbox, ledger.c.content.in_(chunk), ledger.c.message.is_not(None)
+        query = (
+            sa.select(ledger.c.content, sa.func.min(ledger.c.message))
+            .join(message, message.c.id == ledger.c.message)
+            .where(ledger.c.mailbox == mailbox, ledger.c.content.in_(chunk))
         )
         found.update({row[0]: row[1] for row in tx.execute(query.group_by(ledger.c.content))})
     return found
@@ -157,7 +205,7 @@ def settle(
     if not entries:
         return
     this = ledger.c.uid == sa.bindparam("b_uid")
-    update = sa.update(ledger).where(_folder(mailbox, folder, uidvalidity), this)
+    update = sa.update(ledger).where(in_folder(mailbox, folder, uidvalidity), this)
     tx.execute(
         update.values(attempts=ledger.c.attempts + 1),
         [
@@ -168,39 +216,35 @@ def settle(
                 "message": entry.message,
                 "server_done": entry.server_done,
                 "error": entry.error,
+                "retry_at": entry.retry_at,
             }
             for entry in entries
         ],
     )
 
 
-def failures(tx: sa.Connection) -> list[dict[str, Any]]:
-    """The mails that a server lists and that cannot be fetched."""
-    query = (
-        sa.select(ledger)
-        .where(ledger.c.state.in_(("failing", "quarantined")))
-        .order_by(ledger.c.seen_at)
-    )
-    return [dict(row) for row in tx.execute(query).mappings()]
-
-
 def undone(tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int) -> list[str]:
     """The UIDs that are safe in the database and not yet marked on the server."""
     query = sa.select(ledger.c.uid).where(
-        _folder(mailbox, folder, uidvalidity), sa.not_(ledger.c.server_done)
+        in_folder(mailbox, folder, uidvalidity), sa.not_(ledger.c.server_done)
     )
     return list(tx.scalars(query))
 
 
 def mark_done(
-    tx: sa.Connection, mailbox: str, folder: str, uidvalidity: int, uids: Iterable[str]
+    tx: sa.Connection,
+    mailbox: str,
+    folder: str,
+    uidvalidity: int,
+    uids: Iterable[str],
+    told: str = "",
 ) -> None:
-    """Note that the server was told about these mails."""
+    """Note that the server was told about these mails, and what: ``seen`` or ``delete``."""
     for chunk in query_in_chunks(uids):
         tx.execute(
             sa.update(ledger)
-            .where(_folder(mailbox, folder, uidvalidity), ledger.c.uid.in_(chunk))
-            .values(server_done=True)
+            .where(in_folder(mailbox, folder, uidvalidity), ledger.c.uid.in_(chunk))
+            .values(server_done=True, server_told=told)
         )
 
 

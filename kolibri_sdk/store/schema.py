@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from kolibri_sdk.store.column_types import BigId, Json, Text, UtcDateTime
 
 __all__ = [
+    "WAITING",
     "activity",
     "attachment",
     "blob",
@@ -128,6 +129,9 @@ blob = sa.Table(
     _column("data", sa.LargeBinary),
 )
 
+#: The few entries that are not settled; written out, so that the database sees its own index in it.
+WAITING = "state IN ('listed', 'failing', 'quarantined')"
+
 #: One mail seen on a server: the truth about what was fetched.
 ledger = sa.Table(
     "kolibri_ledger",
@@ -137,13 +141,24 @@ ledger = sa.Table(
     _column("uidvalidity", sa.BigInteger, primary_key=True),
     _column("uid", Text, primary_key=True),
     _column("state", Text),  # listed | stored | duplicate | passed_over | failing | …
+    _column("size", sa.BigInteger, nullable=True),  # as the server's listing says it, if it does
     _column("content", Text, nullable=True),
     _column("message", BigId, nullable=True),
     _column("server_done", sa.Boolean, server_default=sa.false()),
+    _column("server_told", Text, server_default=""),  # what it was told: seen | delete | …
     _column("attempts", sa.Integer, server_default="0"),
+    _column("retry_at", UtcDateTime, nullable=True),
     _column("error", Text, server_default=""),
     _column("seen_at", UtcDateTime),
     sa.Index("kolibri_ledger_by_content", "mailbox", "content"),
+    sa.Index(
+        "kolibri_ledger_waiting",
+        "mailbox",
+        "folder",
+        "uidvalidity",
+        sqlite_where=sa.text(WAITING),
+        postgresql_where=sa.text(WAITING),
+    ),
     sa.Index(
         "kolibri_ledger_undone",
         "mailbox",
@@ -161,6 +176,8 @@ mailbox_state = sa.Table(
     _column("folder", Text, primary_key=True),
     _column("uidvalidity", sa.BigInteger, nullable=True),
     _column("high_water", sa.BigInteger, nullable=True),
+    _column("confirmed", sa.BigInteger, nullable=True),
+    _column("began_at", UtcDateTime, nullable=True),
     _column("last_run", UtcDateTime, nullable=True),
     _column("last_success", UtcDateTime, nullable=True),
     _column("last_error", Text, server_default=""),

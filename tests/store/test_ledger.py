@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from kolibri_sdk.store import Store, ledger
 from kolibri_sdk.store.ledger import Entry, FolderState
@@ -25,12 +28,16 @@ def _settle(store: Store, *entries: Entry) -> None:
         ledger.settle(tx, *PLACE, entries)
 
 
+def _waiting(tx: sa.Connection, *place: Any) -> list[str]:
+    return ledger.to_fetch(tx, *(place or PLACE), longest_wait=timedelta(hours=1))
+
+
 def test_what_is_listed_once_is_never_forgotten(store: Store) -> None:
     _enlist(store, "1", "2")
     _enlist(store, "2", "3")
     with store.read() as tx:
-        assert sorted(ledger.to_fetch(tx, *PLACE)) == ["1", "2", "3"]
-        assert ledger.known_uids(tx, *PLACE, ["2", "3", "4"]) == {"2", "3"}
+        assert sorted(_waiting(tx)) == ["1", "2", "3"]
+        assert ledger.states(tx, *PLACE, ["2", "3", "4"]) == {"2": "listed", "3": "listed"}
 
 
 @pytest.mark.parametrize(
@@ -41,8 +48,8 @@ def test_uids_count_in_their_folder_and_validity_only(
 ) -> None:
     _enlist(store, "1")
     with store.read() as tx:
-        assert ledger.known_uids(tx, *other, ["1"]) == set()
-        assert ledger.to_fetch(tx, *other) == []
+        assert ledger.states(tx, *other, ["1"]) == {}
+        assert _waiting(tx, *other) == []
 
 
 def test_a_second_listing_does_not_undo_what_became_of_a_mail(store: Store) -> None:
@@ -50,14 +57,14 @@ def test_a_second_listing_does_not_undo_what_became_of_a_mail(store: Store) -> N
     _settle(store, Entry("1", "stored", "abc", 7))
     _enlist(store, "1")
     with store.read() as tx:
-        assert ledger.to_fetch(tx, *PLACE) == []
+        assert _waiting(tx) == []
 
 
 def test_mail_that_is_passed_over_is_known_and_not_fetched(store: Store) -> None:
     with store.write() as tx:
         ledger.enlist(tx, *PLACE, ["1"], "passed_over")
-        assert ledger.known_uids(tx, *PLACE, ["1"]) == {"1"}
-        assert ledger.to_fetch(tx, *PLACE) == []
+        assert ledger.states(tx, *PLACE, ["1"]) == {"1": "passed_over"}
+        assert _waiting(tx) == []
 
 
 def test_a_failing_mail_stays_open_until_it_is_given_up(store: Store) -> None:
@@ -69,20 +76,23 @@ def test_a_failing_mail_stays_open_until_it_is_given_up(store: Store) -> None:
     _settle(store, Entry("1", "quarantined", error="no such mail"), Entry("2", "stored", "b", 8))
     with store.write() as tx:
         assert ledger.still_open(tx, *PLACE, ["1", "2"]) == {}
-        (failed,) = ledger.failures(tx)
-    assert (failed["uid"], failed["state"], failed["error"]) == ("1", "quarantined", "no such mail")
+        assert ledger.states(tx, *PLACE, ["1", "2"]) == {"1": "quarantined", "2": "stored"}
 
 
-def test_contents_are_known_by_mailbox_across_folders(store: Store) -> None:
-    _enlist(store, "1", "2", "3")
+def test_contents_are_known_by_mailbox_across_folders(
+    store: Store, fetched: Callable[..., list[int]]
+) -> None:
+    (number,) = fetched(b"abc")
+    _enlist(store, "1", "2", "3", "4")
     _settle(
         store,
-        Entry("1", "stored", "abc", 7),
-        Entry("2", "duplicate", "abc", 7),
+        Entry("1", "stored", "abc", number),
+        Entry("2", "duplicate", "abc", number),
         Entry("3", "failing"),
+        Entry("4", "stored", "def", number + 1),  # a message that is not in the table any more
     )
     with store.read() as tx:
-        assert ledger.known_contents(tx, "support", ["abc", "def"]) == {"abc": 7}
+        assert ledger.known_contents(tx, "support", ["abc", "def"]) == {"abc": number}
         assert ledger.known_contents(tx, "sales", ["abc"]) == {}
 
 
