@@ -26,8 +26,9 @@ $(STAMP): pyproject.toml .hatch/build_bundles.py $(wildcard kolibri_sdk/*/fronte
 demo: $(STAMP)  ## one round of everything, on mails of our own
 	@$(BIN)/kolibri demo
 
-test: $(STAMP)  ## all tests but the slow ones
-	$(BIN)/pytest
+# A file's tests stay together: they share servers and projects.
+test: $(STAMP)  ## all tests but the slow ones, on all cores
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: $(STAMP)  ## format, lint, types, floors
 	$(BIN)/ruff format --check $(SOURCES)

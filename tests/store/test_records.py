@@ -293,7 +293,6 @@ def test_other_entities_are_taken_at_once(store: Store, incident: Entity) -> Non
         (None, None),
         (True, True),
     ],
-    ids=str,
 )
 def test_plain_values(value: object, plain: object) -> None:
     assert as_plain(value) == plain
