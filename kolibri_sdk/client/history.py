@@ -84,7 +84,7 @@ def read_mail(
     chosen = chosen_columns(columns)
     first = moment(since) if since is not None else None
     archive = open_archive(source)
-    with progress_bar(str(source), unit="bytes", wanted=progress) as bar:
+    with progress_bar(Path(source).name, unit="bytes", wanted=progress) as bar:
         read = partial(_row, mailbox=mailbox, trusted=trusted_authserv)
         return mail_frame(_rows(archive, read, limit, first, bar), chosen)
 
@@ -167,12 +167,12 @@ def import_mail(
     if direction is not None and direction not in {one.value for one in Direction}:
         raise ConfigurationError(f"{direction!r} is no direction", "Write in or out, or leave it")
     chosen, wanted = _source(system, source, mailbox, folders, first)
-    with progress_bar(str(source), unit=chosen.unit, wanted=progress) as bar:
+    with progress_bar(Path(source).name, unit=chosen.unit, wanted=progress) as bar:
         total = chosen.total()
 
         def show(report: ImportReport, done: int) -> None:
             counts = report.counts
-            told = f"{counts['imported']:,} imported, {counts['known']:,} already there"
+            told = f"{counts['imported']:,} imported, {counts['known']:,} known"
             bar.show(done, total or chosen.total(), told)
 
         return import_mails(

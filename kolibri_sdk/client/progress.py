@@ -24,6 +24,7 @@ from kolibri_sdk import clock
 __all__ = ["ProgressBar", "progress_bar"]
 
 _EVERY = 0.2  #: seconds between two pictures in a notebook
+_WIDTH = 16  #: of the bar in a terminal, which shall have room for words in 80 columns
 
 
 class ProgressBar(Protocol):
@@ -40,14 +41,12 @@ class _Silent:
 
 
 class _Terminal:
-    def __init__(self, progress: Progress, task: TaskID, unit: str) -> None:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
-        self._unit = unit
 
     def show(self, done: int, total: int, told: str) -> None:
         """Move the bar."""
-        told = f"{told} · {_amount(done, total, self._unit)}"
         self._progress.update(
             self._task, completed=min(done, total), total=total or None, told=told
         )
@@ -102,12 +101,16 @@ def progress_bar(title: str, *, unit: str, wanted: bool | None) -> Iterator[Prog
         yield _Notebook(title, unit)
     elif wanted or sys.stderr.isatty():
         columns = (
-            *(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()),
+            *(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(_WIDTH),
+                TaskProgressColumn(),
+            ),
             *(TextColumn("{task.fields[told]}", markup=False), TimeRemainingColumn()),
         )
         console = Console(stderr=True, force_terminal=wanted or None)
         with Progress(*columns, console=console, transient=True) as progress:
-            yield _Terminal(progress, progress.add_task(title, total=None, told=""), unit)
+            yield _Terminal(progress, progress.add_task(title, total=None, told=""))
     else:
         yield _Silent()
 

@@ -23,7 +23,7 @@ IMPORT_COUNTS = {
 _MOST_ERRORS = 100
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ImportReport:
     """An import of historic mail.
 
@@ -97,6 +97,9 @@ class ImportReport:
             },
             "errors": self.errors,
         }
+
+    def __repr__(self) -> str:
+        return f"<import of {self.source} → {self.mailbox}: {self.line()}>"
 
     def __str__(self) -> str:
         return "\n".join([self.line(), *(f"  {error}" for error in self.errors)])

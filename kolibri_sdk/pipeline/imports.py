@@ -175,6 +175,7 @@ def _enter(
     checkpoint.reach("import.begun")
     made = [_read(mailbox, wanted, item, tries.get(item.key, 0)) for item in group]
     with system.store.write() as tx:
+        imports.take_turns(tx, mailbox.name)
         mine = imports.still_open(tx, mailbox.name, keys)
         mine -= ledger.known_contents(tx, mailbox.name, mine).keys()
         chosen = [(item, one) for item, one in zip(group, made, strict=True) if item.key in mine]

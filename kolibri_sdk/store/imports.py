@@ -13,7 +13,7 @@ from kolibri_sdk.model.message import Direction, MessageState, ParsedMail
 from kolibri_sdk.store import blobs, ids, messages
 from kolibri_sdk.store.dialect import query_in_chunks, upsert
 from kolibri_sdk.store.ledger import LEFT
-from kolibri_sdk.store.schema import ledger, message
+from kolibri_sdk.store.schema import ledger, mailbox_state, message
 
 __all__ = [
     "Imported",
@@ -22,6 +22,7 @@ __all__ = [
     "note_place",
     "settle",
     "still_open",
+    "take_turns",
     "tries",
 ]
 
@@ -92,6 +93,19 @@ def still_open(tx: sa.Connection, mailbox: str, keys: Iterable[str]) -> set[str]
         query = sa.select(ledger.c.uid).where(_these(mailbox, chunk)).with_for_update()
         found.update(tx.scalars(query))
     return found
+
+
+def take_turns(tx: sa.Connection, mailbox: str) -> None:
+    """Keep other imports, and the poller, from storing mail of this mailbox meanwhile.
+
+    On PostgreSQL two that store the same mail at the same moment would each find it missing. The
+    poller holds the very same row while it stores (its lease); SQLite's writers take turns anyway.
+    """
+    if tx.dialect.name == "postgresql":
+        here = {"mailbox": mailbox, "folder": ""}
+        tx.execute(upsert(tx, mailbox_state).values(**here).on_conflict_do_nothing())
+        row = sa.select(mailbox_state.c.mailbox).filter_by(**here)
+        tx.execute(row.with_for_update())
 
 
 def insert(tx: sa.Connection, mailbox: str, mails: Sequence[Imported]) -> list[int]:

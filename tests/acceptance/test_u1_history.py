@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mailbox as formats
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,29 @@ def test_what_the_poller_fetched_is_already_there_and_the_other_way_round(
     assert len(any_desk.k.decisions.frame()) == decided
     incoming = any_desk.k.messages.frame(direction="in")
     assert sorted(incoming["subject"]) == ["early", "late"]
+
+
+def test_imports_and_the_poller_at_the_same_moment_store_each_mail_once(
+    any_desk: Desk, tmp_path: Path
+) -> None:
+    mails = [letter(f"mail {number:02}") for number in range(60)]
+    with any_desk.dovecot.imap(any_desk.user, "INBOX") as client:
+        for raw in mails:
+            client.append("INBOX", raw)
+    archive = as_mbox(tmp_path / "old.mbox", *mails)
+    others = [any_desk.folder.open() for _ in range(2)]
+    with ThreadPoolExecutor(3) as threads:
+        poll = threads.submit(any_desk.healthy_poll)
+        jobs = [threads.submit(k.import_mail, archive, mailbox="support") for k in others]
+        reports = [job.result() for job in jobs]
+    stored = poll.result().counts["stored"]
+    for k in others:
+        k.close()
+    assert all(report.ok for report in reports), reports
+    assert stored + sum(report.counts["imported"] for report in reports) == len(mails)
+    incoming = any_desk.k.messages.frame(direction="in")
+    assert sorted(incoming["subject"]) == [f"mail {number:02}" for number in range(60)]
+    assert len(any_desk.incidents()) == stored
 
 
 def test_the_frame_and_the_table_agree(desk: Desk, tmp_path: Path) -> None:
