@@ -50,6 +50,7 @@ class Archive:
         self.path = path
         self.kind = kind
         self._meter = Meter()
+        self._total: int | None = None
 
     @property
     def read_bytes(self) -> int:
@@ -58,6 +59,11 @@ class Archive:
 
     def total_bytes(self) -> int:
         """How large the archive is; of a folder, all its files are looked at."""
+        if self._total is None:
+            self._total = self._sized()
+        return self._total
+
+    def _sized(self) -> int:
         if self.path.is_file():
             return self.path.stat().st_size
         total = 0

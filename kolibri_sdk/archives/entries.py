@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,8 @@ from kolibri_sdk.archives.stream import ArchiveDamaged, Budget, ByteStream, Mete
 __all__ = ["Entry", "entries_of_folder", "entries_of_tar", "entries_of_zip"]
 
 _ENCRYPTED = 0x1
+#: What zipfile raises; RuntimeError is NotImplementedError's parent, of kinds it does not know.
+_BROKEN = (zipfile.BadZipFile, OSError, ValueError, RuntimeError, struct.error, EOFError)
 _NOT_MAIL = {"__MACOSX", "tmp"}  #: macOS's shadows; Maildir's mails that are still being written
 
 
@@ -36,8 +38,6 @@ class Entry:
     path: str
     source: str
     opened: _Opened
-    size: int | None = None
-    changed_at: datetime | None = None
     error: str = ""
 
 
@@ -70,12 +70,11 @@ def _file(child: os.DirEntry[str], path: str, source: str, meter: Meter) -> Iter
         yield _failed(path, source, error.strerror or str(error))
         return
     if stat.S_ISREG(status.st_mode):  # a pipe or a device would keep us waiting
-        changed = datetime.fromtimestamp(status.st_mtime, UTC)
 
         def opened() -> AbstractContextManager[ByteStream]:
             return _OnDisk(child.path, source, meter)
 
-        yield Entry(path, source, opened, status.st_size, changed)
+        yield Entry(path, source, opened)
 
 
 class _OnDisk(AbstractContextManager[ByteStream]):
@@ -97,14 +96,14 @@ def entries_of_zip(file: Any, name: str, budget: Budget) -> Iterator[Entry]:
     """The members of a zip, in its own order."""
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except _BROKEN as error:
         yield _failed("", name, f"the zip is damaged: {error}")
         return
     with archive:
         for member in archive.infolist():
             path = zip_member_name(member)
             source = f"{name}!{path}"
-            if member.is_dir() or _hidden(path):
+            if not path or path.endswith("/") or _hidden(path):
                 continue
             if leads_outside(path):
                 yield _failed("", source, _OUTSIDE)
@@ -117,7 +116,7 @@ def entries_of_zip(file: Any, name: str, budget: Budget) -> Iterator[Entry]:
                 ) -> AbstractContextManager[ByteStream]:
                     return _Member(archive, member, source, budget)
 
-                yield Entry(path, source, opened, member.file_size)
+                yield Entry(path, source, opened)
 
 
 class _Member(AbstractContextManager[ByteStream]):
@@ -130,7 +129,7 @@ class _Member(AbstractContextManager[ByteStream]):
     def __enter__(self) -> ByteStream:
         try:
             self._file = self._archive.open(self._member)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+        except _BROKEN as error:
             raise ArchiveDamaged(f"{self._source} cannot be unpacked ({error})") from error
         return ByteStream(self._file, self._source, self._budget)
 
@@ -152,14 +151,13 @@ def entries_of_tar(stream: ByteStream, name: str, budget: Budget) -> Iterator[En
                     yield _failed("", source, _OUTSIDE)
                     continue
                 content = archive.extractfile(member)
-                changed = datetime.fromtimestamp(max(member.mtime, 0), UTC)
 
                 def opened(
                     content: Any = content, source: str = source
                 ) -> AbstractContextManager[ByteStream]:
                     return nullcontext(ByteStream(content, source, budget))
 
-                yield Entry(path.removeprefix("./"), source, opened, member.size, changed)
+                yield Entry(path.removeprefix("./"), source, opened)
     except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
         yield _failed("", name, f"the tar is damaged: {error}")
     except ArchiveDamaged as error:

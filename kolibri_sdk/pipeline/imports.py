@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 
 from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.archives import ArchivedMail
-from kolibri_sdk.errors import OperationalError
+from kolibri_sdk.errors import OperationalError, StoreError
 from kolibri_sdk.mail import arrived_at, content_key, parse_mail
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.message import Direction, ParsedMail
@@ -174,9 +175,25 @@ def _enter(
         imports.begin(tx, mailbox.name, keys)
     checkpoint.reach("import.begun")
     made = [_read(mailbox, wanted, item, tries.get(item.key, 0)) for item in group]
+    try:
+        mine = _store(system, mailbox, group, made)
+    except StoreError:
+        # The count tells of mails that take the process down, not of a full disk.
+        with suppress(StoreError), system.store.write() as tx:
+            imports.release(tx, mailbox.name, keys)
+        raise
+    for item, one in zip(group, made, strict=True):
+        report.count(item.folder, "imported" if item.key in mine else "known")
+        report.count(item.folder, "unparsed", int(item.key in mine and bool(one.error)))
+
+
+def _store(
+    system: System, mailbox: Mailbox, group: Sequence[_Item], made: Sequence[Imported]
+) -> set[str]:
+    """One transaction: bytes, KolibriMessages, ledger; which of them were new even now."""
     with system.store.write() as tx:
         imports.take_turns(tx, mailbox.name)
-        mine = imports.still_open(tx, mailbox.name, keys)
+        mine = imports.still_open(tx, mailbox.name, (item.key for item in group))
         mine -= ledger.known_contents(tx, mailbox.name, mine).keys()
         chosen = [(item, one) for item, one in zip(group, made, strict=True) if item.key in mine]
         numbers = imports.insert(tx, mailbox.name, [one for _, one in chosen])
@@ -184,9 +201,7 @@ def _enter(
         imports.settle(tx, mailbox.name, entered)
         _note_places(tx, mailbox, [item for item, _ in chosen], entered, "stored")
         checkpoint.reach("import.batch")
-    for item, one in zip(group, made, strict=True):
-        report.count(item.folder, "imported" if item.key in mine else "known")
-        report.count(item.folder, "unparsed", int(item.key in mine and bool(one.error)))
+    return mine
 
 
 def _note_places(

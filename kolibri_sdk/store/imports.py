@@ -20,6 +20,7 @@ __all__ = [
     "begin",
     "insert",
     "note_place",
+    "release",
     "settle",
     "still_open",
     "take_turns",
@@ -84,6 +85,13 @@ def begin(tx: sa.Connection, mailbox: str, keys: Iterable[str]) -> None:
         grown = {"attempts": ledger.c.attempts + 1}
         keyed = ["mailbox", "folder", "uidvalidity", "uid"]
         tx.execute(upsert(tx, ledger).on_conflict_do_update(index_elements=keyed, set_=grown), rows)
+
+
+def release(tx: sa.Connection, mailbox: str, keys: Iterable[str]) -> None:
+    """Take the tries back: it was not these mails that kept the import from going on."""
+    for chunk in query_in_chunks(keys):
+        fewer = {"attempts": ledger.c.attempts - 1}
+        tx.execute(sa.update(ledger).where(_these(mailbox, chunk)).values(**fewer))
 
 
 def still_open(tx: sa.Connection, mailbox: str, keys: Iterable[str]) -> set[str]:

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from kolibri_sdk import checkpoint
+from kolibri_sdk.errors import DiskFull
 from kolibri_sdk.pipeline import imports
+from kolibri_sdk.schedule import Stop
 from tests.faults.conftest import Run
 from tests.project import ProjectFolder, letter
 
@@ -114,3 +117,42 @@ def test_a_mail_that_takes_the_process_down_is_kept_unparsed_and_the_others_come
     (deadly,) = [row for row in messages if row[-1]]
     assert deadly[0] == "imported"
     assert deadly[-1] == f"parsing ended the process {imports._MOST_TRIES} times"
+
+
+def test_a_database_that_fails_again_and_again_makes_no_mail_suspect(
+    tmp_path: Path, new_project: Callable[[str], ProjectFolder]
+) -> None:
+    archive = write_archive(tmp_path / "old.mbox", 60)
+    folder = new_project("desk")
+
+    def full(name: str) -> None:
+        if name == "import.batch":
+            raise DiskFull("The database has no room left", "Free space on its device")
+
+    with folder.open() as k:
+        for _ in range(imports._MOST_TRIES + 2):
+            checkpoint.observe(full)
+            report = k.import_mail(archive, mailbox="support")
+            checkpoint.observe(None)
+            assert not report.complete
+            assert "no room left" in report.errors[0]
+            assert len(k.messages) == 0
+        last = k.import_mail(archive, mailbox="support")
+    assert last.ok
+    assert last.counts == {"read": 60, "imported": 40, "known": 20}
+
+
+def test_an_import_that_is_asked_to_stop_ends_after_its_batch_and_goes_on_later(
+    tmp_path: Path, new_project: Callable[[str], ProjectFolder]
+) -> None:
+    archive = write_archive(tmp_path / "old.mbox", 600)
+    stop = Stop()
+    stop.requested = True
+    with new_project("desk").open() as k:
+        first = k.import_mail(archive, mailbox="support", stop=stop)
+        assert not first.ok
+        assert first.counts["imported"] == 250
+        assert "NOT COMPLETE: import it again to go on" in first.line()
+        last = k.import_mail(archive, mailbox="support")
+    assert last.ok
+    assert last.counts["imported"] == 330

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from kolibri_sdk.archives import open_archive
 from kolibri_sdk.archives import stream as streams
-from tests.unit.archives.test_archives import MARK, mail, mbox, read, subjects, tarred, zipped
+from kolibri_sdk.errors import ConfigurationError
+from tests.unit.archives.test_archives import (
+    FILES,
+    MARK,
+    mail,
+    mbox,
+    read,
+    subjects,
+    tarred,
+    zipped,
+)
 
 OUTSIDE = "leads out of the archive"
 
@@ -128,3 +140,42 @@ def test_opening_looks_at_the_beginning_only(tmp_path: Path) -> None:
     path.write_bytes(mbox("one"))
     archive = open_archive(path)
     assert archive.read_bytes == 0
+
+
+SEEDS = {
+    "zip": zipped(FILES),
+    "tar": tarred(FILES),
+    "tgz": tarred(FILES, "w:gz"),
+    "txz": tarred(FILES, "w:xz"),
+    "mbox": mbox("one", "two", "three"),
+    "mbox.gz": gzip.compress(mbox(*"abcdefgh")),
+}
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+def test_whatever_is_broken_in_it_an_archive_raises_nothing_while_it_is_read(
+    kind: str, tmp_path: Path
+) -> None:
+    dice = random.Random(kind)
+    path = tmp_path / f"old.{kind}"
+    for _ in range(200):
+        path.write_bytes(_broken(SEEDS[kind], dice))
+        with suppress(ConfigurationError):
+            for found in open_archive(path):
+                assert (found.raw is None) == bool(found.error)
+
+
+def _broken(whole: bytes, dice: random.Random) -> bytes:
+    data = bytearray(whole)
+    for _ in range(dice.randint(1, 6)):
+        at = dice.randrange(len(data) or 1)
+        match dice.choice(["flip", "flip", "cut", "insert", "end"]):
+            case "flip":
+                data[at : at + 1] = dice.randbytes(1)
+            case "cut":
+                del data[at : at + dice.randint(1, 40)]
+            case "insert":
+                data[at:at] = dice.randbytes(dice.randint(1, 20))
+            case "end":
+                del data[at + 1 :]
+    return bytes(data)
