@@ -9,6 +9,8 @@ from kolibri_sdk.cli import (
     mailbox,
     poller,
     project,
+    quarantine,
+    reconcile,
     reference,
     suggestions,
 )
@@ -22,6 +24,8 @@ __all__ = [
     "mailbox",
     "poller",
     "project",
+    "quarantine",
+    "reconcile",
     "reference",
     "suggestions",
 ]

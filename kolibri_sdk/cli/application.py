@@ -25,6 +25,8 @@ _ORDER = (
     "status",
     "mailbox",
     "outbox",
+    "quarantine",
+    "reconcile",
     "suggestions",
     "messages",
     "reference",

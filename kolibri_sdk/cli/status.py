@@ -11,7 +11,7 @@ from kolibri_sdk import clock
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.oauth2 import GrantState
 from kolibri_sdk.pipeline import System
-from kolibri_sdk.store import grants, overview, runs, suggestions
+from kolibri_sdk.store import grants, overview, quarantine, runs, suggestions
 
 __all__ = ["MailboxStatus", "Status", "read_status"]
 
@@ -83,6 +83,7 @@ def read_status(system: System, max_age: float) -> Status:
         latest = runs.select(tx, limit=1)
         granted = grants.select(tx)
         suggested = suggestions.count_open(tx)
+        given_up = quarantine.count(tx)
     known = system.rulebook.mailboxes
     boxes = tuple(
         MailboxStatus(name, *fared.get(name, (None, "")))
@@ -96,6 +97,7 @@ def read_status(system: System, max_age: float) -> Status:
         *(one for one in (last["errors"] if last else ()) if one not in errors),
         *_state_needs(mail, "message", _MESSAGE_NEEDS),
         *_state_needs(out, "outbox mail", _OUTBOX_NEEDS),
+        *_quarantine_needs(given_up),
     ]
     needs += [alarm for alarm in _grant_needs(known.values(), granted) if alarm not in needs]
     needs += [box.last_error for box in boxes if box.last_error and box.last_error not in needs]
@@ -122,6 +124,15 @@ def _grant_needs(mailboxes: Iterable[Mailbox], known: Mapping[str, GrantState]) 
             alarm = state.alarm(clock.now()) if state else ""
             if alarm:
                 yield alarm
+
+
+def _quarantine_needs(given_up: Mapping[str, int]) -> Iterator[str]:
+    for mailbox, number in given_up.items():
+        things = "mails" if number > 1 else "mail"
+        yield (
+            f"{mailbox}: {number} {things} could not be fetched and were given up; "
+            "see `kolibri quarantine list`"
+        )
 
 
 def _state_needs(

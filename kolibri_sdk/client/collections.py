@@ -15,7 +15,7 @@ from kolibri_sdk.model.oauth2 import GrantState
 from kolibri_sdk.model.rule import InboundRule, OutboundRule
 from kolibri_sdk.model.template import Template
 from kolibri_sdk.model.user import User
-from kolibri_sdk.pipeline import System, log_in
+from kolibri_sdk.pipeline import ReconcileReport, System, log_in, reconcile
 from kolibri_sdk.store import decisions, outbox, runs, users
 from kolibri_sdk.store.schema import outbox as outbox_table
 
@@ -58,6 +58,23 @@ class MailboxView:
         Open https://microsoft.com/devicelogin in any browser, enter the code A1B2C3D4, and ...
         """
         return log_in(self._system, self.description, tell, port=port)
+
+    def reconcile(self, *, repair: bool = False, whole: bool = True) -> ReconcileReport:
+        """Compare the mailbox with the database, and name every difference with its reason.
+
+        Parameters
+        ----------
+        repair : bool
+            Mend what can be mended safely, and say what was done.
+        whole : bool
+            Read all stored bytes and compare their hashes.
+
+        Raises
+        ------
+        MailboxError
+            When the server does not play along, or a poller is at work on the mailbox.
+        """
+        return reconcile(self._system, self.description, repair=repair, whole=whole)
 
     def __repr__(self) -> str:
         sides = {"in": self.description.inbound, "out": self.description.outbound}

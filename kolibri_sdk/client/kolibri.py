@@ -20,6 +20,7 @@ from kolibri_sdk.client.collections import (
 )
 from kolibri_sdk.client.history import import_mail
 from kolibri_sdk.client.messages import Messages
+from kolibri_sdk.client.quarantine import Quarantine
 from kolibri_sdk.client.records import Records
 from kolibri_sdk.client.reference_keys import ReferenceKeys
 from kolibri_sdk.decide import check_examples
@@ -40,7 +41,8 @@ class Kolibri:
 
     Attributes
     ----------
-    mailboxes, messages, records, rules, templates, outbox, decisions, users, runs, reference_keys
+    mailboxes, messages, records, rules, templates, outbox, decisions, users, runs, reference_keys,
+    quarantine
         The collections; each has ``.frame()`` where there is a table behind it.
 
     Examples
@@ -62,6 +64,7 @@ class Kolibri:
         self.users = Users(system)
         self.runs = Runs(system)
         self.reference_keys = ReferenceKeys(system)
+        self.quarantine = Quarantine(system)
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -9,6 +9,7 @@ __all__ = [
     "DECISIONS",
     "MESSAGES",
     "OUTBOX",
+    "QUARANTINE",
     "REFERENCE_KEYS",
     "RUNS",
     "SUGGESTIONS",
@@ -169,6 +170,19 @@ USERS = _columns(
     name=("string", "display name"),
     language=("string", "language tag such as de or de-AT; missing: the mailbox's"),
     groups=("object", "list of names"),
+)
+
+#: ``k.quarantine.frame()``: one row per mail on a server that is not in the table.
+QUARANTINE = _columns(
+    mailbox=("string", "name of the mailbox"),
+    folder=("string", "its folder on the server"),
+    uid=("string", "UID or UIDL of the mail, or name of its file"),
+    state=("string", "quarantined, failing, passed_over or too_old"),
+    attempts=("int64", "how often it was tried"),
+    seen_at=(TIME, "when it was listed first"),
+    retry_at=(TIME, "when it is tried again; missing: in the next pass, or never"),
+    size=("Int64", "bytes, where the server's listing says it"),
+    error=("string", "what the server answered"),
 )
 
 #: ``k.runs.frame()``: one row per pass of the poller.

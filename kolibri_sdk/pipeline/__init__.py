@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.pipeline.difference import Difference, Reason, ReconcileReport
 from kolibri_sdk.pipeline.grants import log_in
 from kolibri_sdk.pipeline.import_report import IMPORT_COUNTS, ImportReport
 from kolibri_sdk.pipeline.import_sources import ArchiveToImport, FoldersToImport, ImportSource
 from kolibri_sdk.pipeline.imports import import_mails
 from kolibri_sdk.pipeline.passes import run_pass, run_passes
+from kolibri_sdk.pipeline.reconcile import reconcile
 from kolibri_sdk.pipeline.report import COUNTS, PassReport
 from kolibri_sdk.pipeline.system import System, open_system
 
@@ -14,14 +16,18 @@ __all__ = [
     "COUNTS",
     "IMPORT_COUNTS",
     "ArchiveToImport",
+    "Difference",
     "FoldersToImport",
     "ImportReport",
     "ImportSource",
     "PassReport",
+    "Reason",
+    "ReconcileReport",
     "System",
     "import_mails",
     "log_in",
     "open_system",
+    "reconcile",
     "run_pass",
     "run_passes",
 ]

@@ -13,7 +13,7 @@ from kolibri_sdk.errors import NotFound
 from kolibri_sdk.store.dialect import query_in_chunks, upsert
 from kolibri_sdk.store.schema import blob
 
-__all__ = ["content_hash", "get", "put"]
+__all__ = ["content_hash", "get", "is_whole", "put"]
 
 _SMALL = 128
 
@@ -80,3 +80,11 @@ def get(tx: sa.Connection, names: Iterable[str]) -> dict[str, bytes]:
     for name in wanted - found.keys():
         raise NotFound(f"The bytes {name} are not in the database", "Restore them from a backup")
     return found
+
+
+def is_whole(tx: sa.Connection, name: str) -> bool:
+    """Whether these bytes are there, and are what their name says."""
+    try:
+        return content_hash(get(tx, [name])[name]) == name
+    except (NotFound, zstandard.ZstdError):
+        return False
