@@ -41,6 +41,7 @@ _DATE_FIRST = re.compile(
 )
 _CLOCKED = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2},?\s+\d{1,2}:\d\d\b")
 _ZONE = re.compile(r"\b(?:GMT|UTC)(?:[+-]\d|\b)")
+_LONGEST_VERB = 40  # characters, with what may stand around it
 _FRAME = "- \t\xa0*_\u200e\u200f\u202a\u202b\u202c"
 
 
@@ -102,6 +103,11 @@ def _first_below(lines: Sequence[str], position: int) -> str:
 
 def _is_attribution(chunk: str, *, opened: bool, quoted: bool) -> bool:
     colon = chunk.endswith((":", "："))
+    if not colon and not chunk.endswith(">"):
+        # Most lines: to look for the verb in their end is enough, and much faster.
+        end = max(len(chunk) - _LONGEST_VERB, 0)
+        if not _CLOCKED.match(chunk) and not _WROTE.search(chunk, end):
+            return False
     dated = bool(_DATE.search(chunk))
     mailbox = bool(_MAILBOX.search(chunk))
     wrote = _WROTE.search(chunk)

@@ -199,16 +199,26 @@ def _iso_2022_jp(data: bytes) -> str:
     return "".join(text)
 
 
+_JIS_PAIRS = re.compile(rb"((?:[!-~]{2})+)|.", re.DOTALL)
+
+
 def _of_jis(run: bytes) -> str:
+    """Pairs of characters; what stands alone among them is a line break, or damage."""
+    text = []
+    for found in _JIS_PAIRS.finditer(run):
+        if found[1]:
+            text.append(_shifted(found[1]).decode("cp932", "replace"))
+        else:
+            text.append(found[0].decode("ascii", "replace"))
+    return "".join(text)
+
+
+def _shifted(pairs: bytes) -> bytes:
     shifted = bytearray()
-    for position in range(0, len(run) - 1, 2):
-        row, cell = run[position], run[position + 1]
-        if row < 0x21:  # a line break within the run
-            shifted += run[position : position + 2]
-            continue
+    for row, cell in zip(pairs[::2], pairs[1::2], strict=True):
         shifted.append((row + 1) // 2 + (0x70 if row < 0x5F else 0xB0))
         shifted.append(cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E)
-    return shifted.decode("cp932", "replace")
+    return bytes(shifted)
 
 
 def _windows_1252(data: bytes) -> str:

@@ -18,6 +18,7 @@ _BYTES = 255  # what file systems take
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*]')
 # Marks that change the order in which a name is read: "gpj.exe" can look like "exe.jpg".
 _DIRECTION = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_KNOWN = mimetypes.MimeTypes()  # Python's own table: the system's differs between machines
 _DEVICES = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 
 
@@ -57,7 +58,7 @@ def fallback_name(content_type: str, number: int) -> str:
     >>> fallback_name("application/pdf", 2)
     'part-2.pdf'
     """
-    extension = _EXTENSIONS.get(content_type) or mimetypes.guess_extension(content_type) or ".bin"
+    extension = _EXTENSIONS.get(content_type) or _KNOWN.guess_extension(content_type) or ".bin"
     return f"part-{number}{extension}"
 
 
@@ -78,7 +79,7 @@ def type_of(name: str) -> str:
     >>> type_of("report.pdf"), type_of("report")
     ('application/pdf', 'application/octet-stream')
     """
-    return mimetypes.guess_type(name, strict=False)[0] or "application/octet-stream"
+    return _KNOWN.guess_type(name, strict=False)[0] or "application/octet-stream"
 
 
 def name_of(part: Part, content: bytes, number: int) -> str:
@@ -115,14 +116,18 @@ def unique_name(name: str, taken: Counter[str]) -> str:
     taken : Counter
         The names in the mail so far, in lower case; it is counted up.
     """
-    taken[name.lower()] += 1
-    count = taken[name.lower()]
-    if count == 1:
+    key = name.lower()
+    taken[key] += 1
+    if taken[key] == 1:
         return name
-    stem, dot, extension = name.rpartition(".")
-    unique = safe_name(f"{stem} ({count}).{extension}" if dot else f"{name} ({count})")
-    # "a (2).txt" may have been there before, and a name cut to its length is the same again.
-    return unique if unique.lower() not in taken else unique_name(f"{count}-{name}", taken)
+    stem, dot, extension = name.rpartition(".") if "." in name else (name, "", "")
+    stem = stem.encode()[: _BYTES - 40].decode("utf-8", "ignore")  # else the number were cut off
+    while True:
+        unique = safe_name(f"{stem} ({taken[key]}){dot}{extension}")
+        if unique.lower() not in taken:  # a "report (2).pdf" may have been there before
+            taken[unique.lower()] = 1
+            return unique
+        taken[key] += 1
 
 
 def _shortened(name: str) -> str:

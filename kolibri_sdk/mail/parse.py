@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
 
 from kolibri_sdk.mail.addresses import read_addresses
 from kolibri_sdk.mail.authentication import read_authentication
 from kolibri_sdk.mail.automatic import kind_of
 from kolibri_sdk.mail.bounce import read_bounces
+from kolibri_sdk.mail.charset import clean
 from kolibri_sdk.mail.contents import Contents, read_contents
 from kolibri_sdk.mail.dates import read_date
 from kolibri_sdk.mail.defects import Defects
@@ -38,7 +42,8 @@ def parse_mail(raw: bytes, *, trusted_authserv: Collection[str] = ()) -> ParsedM
     ParsedMail
         What is wrong with the mail is listed in ``defects``. No text in it holds NUL or a lone
         surrogate. Of a mail that exceeds one of `LIMITS`, what lies within it: ``incomplete``
-        says so. Nothing is ever raised.
+        says so. Nothing is ever raised: of a mail over which the parser itself stumbles, the
+        headers; ``incomplete`` says so, too.
 
     Examples
     --------
@@ -46,6 +51,13 @@ def parse_mail(raw: bytes, *, trusted_authserv: Collection[str] = ()) -> ParsedM
     >>> mail.subject, str(mail.sender), mail.reply_text
     ('VPN', 'Anna <anna@example.org>', 'Help!')
     """
+    try:
+        return _read(raw, trusted_authserv)
+    except Exception as error:  # noqa: BLE001 - a stranger's bytes must not stop everybody's mail
+        return _headers_alone(raw, error, trusted_authserv)
+
+
+def _read(raw: bytes, trusted_authserv: Collection[str]) -> ParsedMail:
     defects = Defects()
     root = read_structure(_with_newlines(raw, defects), defects)
     head = root.head
@@ -91,6 +103,26 @@ def parse_mail(raw: bytes, *, trusted_authserv: Collection[str] = ()) -> ParsedM
         authentication=read_authentication(head, trusted_authserv),
         defects=defects.found,
         incomplete=_incomplete(defects),
+    )
+
+
+_BLANK_LINE = re.compile(rb"\n\r?\n|\r\r")
+
+
+def _headers_alone(raw: bytes, error: Exception, trusted_authserv: Collection[str]) -> ParsedMail:
+    """What a mail's headers tell, or nothing, where the parser has a fault."""
+    told = f"The mail meets a fault of the parser ({type(error).__name__}: {error})"
+    told = clean(told.encode("utf-8", "replace").decode())[:300]
+    blank = _BLANK_LINE.search(raw)
+    mail = ParsedMail(size=len(raw))
+    with suppress(Exception):
+        mail = _read(raw[: blank.end() if blank else len(raw)], trusted_authserv)
+    return replace(
+        mail,
+        size=len(raw),
+        defects=(*mail.defects, "meets a fault of the parser"),
+        incomplete=f"{told}; its headers at most were read. Its raw bytes are kept; please report "
+        "it, and read them in a mail program",
     )
 
 

@@ -104,6 +104,8 @@ def read_tnef(content: bytes, defects: Defects, level: int = 0) -> Tnef:
             found.complete = True
     except (struct.error, IndexError, ValueError):
         defects.note("a winmail.dat that is damaged")
+        if found.files and not (found.files[-1].content or found.files[-1].message):
+            found.files.pop()
     found.files = list(_opened(found.files, defects, level))
     return found
 

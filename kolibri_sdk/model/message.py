@@ -200,7 +200,7 @@ class ParsedMail:
     forwarded: ForwardedMail | None = None  #: the original, where somebody passed it on
     authentication: Authentication | None = None  #: of a server that the mailbox trusts
     defects: tuple[str, ...] = ()
-    incomplete: str = ""  #: which limit it exceeds, in words; what lies beyond was not read
+    incomplete: str = ""  #: why not all of it was read, in words
 
     @property
     def automatic(self) -> bool:

@@ -17,6 +17,10 @@ MAILS = sorted(CORPUS.glob("*.eml"))
 
 def told(mail: ParsedMail, field: str) -> Any:
     """A field of a mail in the form in which the expectations are written."""
+    if field == "inline":
+        return [part.filename for part in mail.attachments if part.inline]
+    if field == "contents":
+        return {part.filename: part.content.decode("latin-1") for part in mail.attachments}
     value = getattr(mail, field)
     match field:
         case "from_" | "to" | "cc" | "bcc" | "reply_to":

@@ -38,6 +38,7 @@ def strings(mail: ParsedMail) -> Iterator[str]:
 
 def assert_sound(raw: bytes) -> None:
     mail = parse_mail(raw)
+    assert "fault of the parser" not in mail.incomplete, mail.incomplete
     assert mail.size == len(raw)
     for text in strings(mail):
         text.encode("utf-8")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolibri_sdk.mail import LIMITS, newly_written, parse_mail, plain_twin, sanitise
+from kolibri_sdk.mail import LIMITS, newly_written, parse, parse_mail, plain_twin, sanitise
 from kolibri_sdk.mail.html import inline_css
+from kolibri_sdk.mail.structure import Part
 
 SECONDS = 2.0
 
@@ -46,6 +48,37 @@ def test_beyond_a_limit_the_rest_is_not_read_and_the_limit_named(raw: bytes, lim
     assert re.match(rf"The mail exceeds the limit of [\d,]+ {limit}; ", mail.incomplete)
     assert any(mail.incomplete.startswith(f"The mail {defect};") for defect in mail.defects)
     assert mail.size == len(raw)
+
+
+@pytest.mark.parametrize("stumbles", ["read_contents", "read_structure"])
+def test_where_the_parser_stumbles_the_headers_are_read_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, stumbles: str
+) -> None:
+    reader = getattr(parse, stumbles)
+
+    def stumble(part: bytes | Part, *arguments: Any) -> Any:
+        if b"the body" in (part if isinstance(part, bytes) else part.raw):
+            raise ValueError("ill\ud800")
+        return reader(part, *arguments)
+
+    monkeypatch.setattr(parse, stumbles, stumble)
+    raw = b"From: Anna <a@b.example>\nSubject: VPN\n\nthe body"
+
+    mail = parse_mail(raw)
+
+    assert mail.incomplete.startswith("The mail meets a fault of the parser (ValueError: ill?);")
+    assert (mail.subject, str(mail.sender), mail.text, mail.size) == (
+        *("VPN", "Anna <a@b.example>", "", len(raw)),
+    )
+
+
+def test_where_the_parser_stumbles_over_the_headers_the_mail_is_a_blank(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parse, "read_ids", None)
+    mail = parse_mail(b"Message-ID: <a@b>\n\nx")
+    assert (mail.size, mail.message_id, mail.text) == (20, None, "")
+    assert "fault of the parser (TypeError:" in mail.incomplete
 
 
 def test_within_the_limits_everything_is_read() -> None:
