@@ -35,6 +35,7 @@ RECONNECTS = 24  #: per batch: enough to corner two mails on which the server ha
 WHOLE = "(UID FLAGS INTERNALDATE BODY.PEEK[])"  # PEEK: the flags stay as they are
 SIZE = "(UID RFC822.SIZE)"
 ARRIVAL = "(UID INTERNALDATE)"
+LIST_ANEW = 600.0  #: seconds after which a folder is listed though nothing has changed in it
 MOST_WATCHED = 4  #: folders that are watched by IDLE, each on a connection of its own
 WATCH_ANEW = 600.0  #: seconds after which a refused connection for watching is tried again
 
@@ -60,6 +61,7 @@ class ImapSource:
         self._folders = tuple(folders)
         self._reconnects = RECONNECTS
         self._listed: dict[str, tuple[Opened, object]] = {}  # folder → what was asked, and when
+        self._since_listed = clock.stopwatch()
         self._watchers: dict[str, ImapSession] = {}
         self._since_refused: Callable[[], float] = lambda: math.inf
         self._session = ImapSession(endpoint, credential)
@@ -82,6 +84,7 @@ class ImapSource:
         if opened.modseq is not None and self._listed.get(opened.status.folder) == (opened, asked):
             return []
         self._listed[opened.status.folder] = opened, asked
+        self._since_listed = clock.stopwatch()
         low = (above or 0) + 1
         with self._endpoint.told("looking for new mail"):
             unseen = self._session.search("UNSEEN", low=1 if unread else low)
@@ -153,6 +156,20 @@ class ImapSource:
             self._drop()
             return False
         return True
+
+    def at_rest(self) -> FolderStatus | None:
+        """The folder, if nothing has changed in it since it was last listed; else None.
+
+        Asked of one that was resumed. A mailbox of several folders, a server without CONDSTORE,
+        and after ten minutes every mailbox is listed anew.
+        """
+        if len(self._folders) > 1 or self._since_listed() > LIST_ANEW:
+            return None
+        status = self._session.open(self._folders[0])
+        known, now = self._listed.get(status.folder), self._session.opened
+        assert now is not None, "it was opened just now"
+        unchanged = known is not None and known[0] == now and now.modseq is not None
+        return status if unchanged else None
 
     def watched(self) -> tuple[Sequence[ImapSession], bool]:
         """The sessions that can be in IDLE, each on a folder; whether one holds new mail already.

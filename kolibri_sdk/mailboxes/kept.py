@@ -17,7 +17,7 @@ from kolibri_sdk.mailboxes.maildir_transport import MaildirTransport
 from kolibri_sdk.mailboxes.oauth2 import AccessTokens
 from kolibri_sdk.mailboxes.opening import open_source, open_transport
 from kolibri_sdk.mailboxes.smtp import SmtpTransport
-from kolibri_sdk.mailboxes.source import MailSource
+from kolibri_sdk.mailboxes.source import FolderStatus, MailSource
 from kolibri_sdk.model.mailbox import ImapServer, Mailbox
 from kolibri_sdk.schedule import Stop
 
@@ -86,6 +86,19 @@ class Connections:
             source.__exit__(type(error), error, error.__traceback__)
             raise
         self._kept[mailbox.name] = kept or _Kept(mailbox.inbound, source)
+
+    def at_rest(self, mailbox: Mailbox) -> FolderStatus | None:
+        """The one folder of a mailbox, if its kept connection shows that nothing has changed."""
+        kept = self._resumed(mailbox)
+        if kept is None:
+            return None
+        try:
+            status = kept.source.at_rest()
+        except MailboxError:
+            kept.source.close()  # connecting anew tells what is wrong
+            return None
+        self._kept[mailbox.name] = kept
+        return status
 
     def transport(self, mailbox: Mailbox) -> SmtpTransport | MaildirTransport:
         """The outgoing side of a mailbox, connected anew; see ``open_transport``."""

@@ -17,7 +17,7 @@ from kolibri_sdk.pipeline.leased import Lease, leased
 from kolibri_sdk.pipeline.listing import list_new
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
-from kolibri_sdk.store import blobs, ledger, messages
+from kolibri_sdk.store import blobs, ledger, messages, overview
 from kolibri_sdk.store.ledger import Entry
 
 __all__ = ["fetch_mailbox"]
@@ -31,7 +31,9 @@ _LONGEST_WAIT = timedelta(hours=1)
 
 def fetch_mailbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
     """Take what is new in every folder of a mailbox; errors go into the report."""
-    if mailbox.inbound is None or _waits_for_login(system, mailbox, report):
+    if mailbox.inbound is None or _rests(system, mailbox, report):
+        return
+    if _waits_for_login(system, mailbox, report):
         return
     try:
         with leased(system.store, mailbox.name) as lease:
@@ -55,6 +57,18 @@ class _Work:
     def place(self, status: FolderStatus) -> tuple[str, str, int]:
         """Where the ledger keeps a folder's mails."""
         return self.mailbox.name, status.folder, status.uidvalidity
+
+
+def _rests(system: System, mailbox: Mailbox, report: PassReport) -> bool:
+    """Whether nothing has changed since the last pass, and nothing was left over by it."""
+    status = system.connections.at_rest(mailbox)
+    if status is None or status.uidnext is None:
+        return False
+    with system.store.read() as tx:
+        if not overview.rests(tx, mailbox.name, status.folder, status.uidvalidity, status.uidnext):
+            return False
+    report.resting.append(mailbox.name)
+    return True
 
 
 def _waits_for_login(system: System, mailbox: Mailbox, report: PassReport) -> bool:

@@ -18,7 +18,7 @@ from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.rules import run_rules
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.schedule import Stop
-from kolibri_sdk.store import runs
+from kolibri_sdk.store import ledger, overview, runs
 
 __all__ = ["run_pass", "run_passes"]
 
@@ -89,6 +89,19 @@ def run_pass(system: System, mailboxes: Sequence[str] | None = None) -> PassRepo
     _guarded(report, lambda: report.errors.extend(system.prepare()))
     _fetch_all(system, chosen, report)
     _guarded(report, lambda: watch_grants(system, chosen, report))
+    _guarded(report, lambda: _work_off(system, chosen, report))
+    if report.errors:
+        system.distrust()
+    report.finished_at = clock.now()
+    _guarded(report, lambda: _note_run(system, report))
+    return report
+
+
+def _work_off(system: System, chosen: Sequence[Mailbox], report: PassReport) -> None:
+    """The stages between fetching and noting; most passes find nothing to do, and ask just once."""
+    with system.store.read() as tx:
+        if not overview.anything_waits(tx):
+            return
     names = [mailbox.name for mailbox in chosen]
     _guarded(report, lambda: parse_stored(system, names, report))
     for mailbox in chosen:
@@ -98,12 +111,12 @@ def run_pass(system: System, mailboxes: Sequence[str] | None = None) -> PassRepo
     for mailbox in chosen:
         if mailbox.outbound is not None:
             _guarded(report, lambda box=mailbox: send_outbox(system, box, report))
-    report.finished_at = clock.now()
-    _guarded(report, lambda: _note_run(system, report))
-    return report
 
 
 def _fetch_all(system: System, mailboxes: Sequence[Mailbox], report: PassReport) -> None:
+    if len(mailboxes) == 1:  # no need for a thread
+        _guarded(report, lambda: fetch_mailbox(system, mailboxes[0], report))
+        return
     reports = [PassReport(started_at=report.started_at) for _ in mailboxes]
     with ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="kolibri-fetch") as threads:
         jobs = [
@@ -117,6 +130,7 @@ def _fetch_all(system: System, mailboxes: Sequence[Mailbox], report: PassReport)
     for own in reports:
         report.counts.update(own.counts)
         report.mailboxes.update(own.mailboxes)
+        report.resting.extend(own.resting)
         report.refuse(own.refused)
         report.errors.extend(own.errors)
 
@@ -135,6 +149,8 @@ def _note_run(system: System, report: PassReport) -> None:
     counts["mailboxes"] = {name: dict(of) for name, of in report.mailboxes.items()}
     counts["refused"] = report.not_done
     with system.store.write() as tx:
+        for name in report.resting:
+            ledger.save_folder_state(tx, name, "", last_success=report.finished_at, last_error="")
         runs.add(
             tx,
             started_at=report.started_at,

@@ -51,6 +51,8 @@ class PassReport:
         How many of each kind were not told one by one: a flood must not drown the report.
     errors : list of str
         What went wrong, with the next step; empty in a healthy pass.
+    resting : list of str
+        The mailboxes in which nothing had changed.
     early : bool
         Whether it was made between two beats, because a server told of new mail (IDLE).
     """
@@ -63,6 +65,7 @@ class PassReport:
     more: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     early: bool = False
+    resting: list[str] = field(default_factory=list)
     _told: Counter[str] = field(default_factory=Counter, repr=False)
 
     @property

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kolibri_sdk import clock
 from kolibri_sdk.actions import load_actions
 from kolibri_sdk.errors import KolibriError, NotFound
 from kolibri_sdk.mailboxes import Connections
 from kolibri_sdk.model.mailbox import Mailbox
-from kolibri_sdk.rulebook import Project, Rulebook, load_rulebook
+from kolibri_sdk.rulebook import Project, Rulebook, footprint, load_rulebook
 from kolibri_sdk.sandbox import Sandbox
 from kolibri_sdk.store import Store, Tables, capture, decisions, require_current
 
 __all__ = ["System", "open_system"]
+
+_PREPARE_ANEW = 600.0  #: seconds
 
 
 @dataclass(slots=True)
@@ -32,6 +36,8 @@ class System:
     sandbox: Sandbox
     user: str = ""
     connections: Connections = field(init=False)
+    _footprint: object = field(init=False, default=None)
+    _prepared: Callable[[], float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.connections = Connections(self.root)
@@ -49,16 +55,23 @@ class System:
             raise NotFound.named("mailbox", name, list(self.rulebook.mailboxes)) from None
 
     def reload_rules(self) -> None:
-        """Read ``rules/`` anew; a pass that is under way keeps what it began with."""
-        self.rulebook = load_rulebook(self.project.rules)
-        self.tables.use(self.rulebook.entities)
+        """Read ``rules/`` anew if anything has changed; what is under way keeps what it has."""
+        seen = footprint(self.project.rules)
+        if seen is None or seen != self._footprint:
+            self.rulebook = load_rulebook(self.project.rules)
+            self.tables.use(self.rulebook.entities)
+            self._prepared = None
+        self._footprint = seen
 
     def prepare(self) -> list[str]:
         """Make missing tables, install triggers, note rule versions; what could not be done.
 
         Every fault is told and the others go on: an entity whose table does not fit must not keep
-        the mail of another one waiting.
+        the mail of another one waiting. What was done well is done again after ten minutes, for
+        somebody may have taken a table or a trigger away.
         """
+        if self._prepared is not None and self._prepared() < _PREPARE_ANEW:
+            return []
         problems = []
         for name, entity in self.rulebook.entities.items():
             try:
@@ -71,7 +84,12 @@ class System:
         versions = {r.digest: (r.name, r.as_json()) for r in self.rulebook.rules}
         with self.store.write() as tx:
             decisions.note_versions(tx, versions)
+        self._prepared = None if problems else clock.stopwatch()
         return problems
+
+    def distrust(self) -> None:
+        """Something went wrong: the next pass looks at everything anew."""
+        self._footprint = self._prepared = None
 
     def close(self) -> None:
         """Log out of the mailboxes, end the sandbox and close the database."""

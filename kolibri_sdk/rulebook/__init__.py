@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kolibri_sdk.rulebook.book import Rulebook
 from kolibri_sdk.rulebook.check import check_rulebook
+from kolibri_sdk.rulebook.footprint import footprint
 from kolibri_sdk.rulebook.load import load_rulebook
 from kolibri_sdk.rulebook.project import Project, find_project
 from kolibri_sdk.rulebook.schema import schema
@@ -13,6 +14,7 @@ __all__ = [
     "Rulebook",
     "check_rulebook",
     "find_project",
+    "footprint",
     "load_rulebook",
     "schema",
 ]

@@ -15,11 +15,13 @@ from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.measure import LATEST, Result, Settings, table, write
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.parser import measure_parser
+from tests.benchmarks.servers import measure_servers
 
 #: In this order; each returns its results.
 BENCHMARKS: dict[str, Callable[[Settings], list[Result]]] = {
     "parser": measure_parser,
     "ingest": measure_ingest,
+    "servers": measure_servers,
     "memory": measure_memory,
     "idle": measure_idle,
     "history": measure_history,
