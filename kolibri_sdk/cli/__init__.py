@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kolibri_sdk.cli import (
+    bounced,
     demonstrate,
     history,
     mail,
@@ -18,6 +19,7 @@ from kolibri_sdk.cli.application import app
 
 __all__ = [
     "app",
+    "bounced",
     "demonstrate",
     "history",
     "mail",

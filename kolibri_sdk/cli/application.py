@@ -27,6 +27,7 @@ _ORDER = (
     "outbox",
     "quarantine",
     "reconcile",
+    "bounced",
     "suggestions",
     "messages",
     "reference",

@@ -186,6 +186,9 @@ def _show(found: Status) -> None:
     )
     last = found.last_pass
     say(f"Last pass: {_moment(last)} UTC" if last else "Last pass: none yet")
+    if found.bounced:
+        many = "addresses" if found.bounced > 1 else "address"
+        say(f"Mails came back from {found.bounced} {many}; see `kolibri bounced list`")
     if found.suggestions:
         many = "suggestions are" if found.suggestions > 1 else "suggestion is"
         say(f"{found.suggestions} {many} open; see `kolibri suggestions list`")

@@ -11,7 +11,7 @@ from kolibri_sdk import clock
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.oauth2 import GrantState
 from kolibri_sdk.pipeline import System
-from kolibri_sdk.store import grants, overview, quarantine, runs, suggestions
+from kolibri_sdk.store import bounced, grants, overview, quarantine, runs, suggestions
 
 __all__ = ["MailboxStatus", "Status", "read_status"]
 
@@ -22,7 +22,10 @@ _MESSAGE_NEEDS = {
 _OUTBOX_NEEDS = {
     "failed": "nobody gets them; see `kolibri outbox list --state failed`",
     "uncertain": "they may or may not have gone out; see `kolibri outbox list --state uncertain`",
-    "held": "held back by a cap; see `kolibri outbox list --state held`",
+    "held": (
+        "held back, by a cap or because mails to the address came back; "
+        "see `kolibri outbox list --state held`"
+    ),
 }
 
 
@@ -45,6 +48,7 @@ class Status:
     last_pass: datetime | None
     needs: tuple[str, ...]
     suggestions: int = 0  #: records that mails may belong to, for a person to accept or dismiss
+    bounced: int = 0  #: addresses to which automatic mail is held, because mails came back
 
     def as_json(self) -> dict[str, Any]:
         """The status as plain JSON types."""
@@ -52,6 +56,7 @@ class Status:
             "ok": not self.needs,
             "needs": list(self.needs),
             "suggestions": self.suggestions,
+            "bounced_addresses": self.bounced,
             "last_pass": self.last_pass.isoformat() if self.last_pass else None,
             "mailboxes": {
                 box.name: {
@@ -81,6 +86,7 @@ def read_status(system: System, max_age: float) -> Status:
         fared = overview.mailbox_fares(tx)
         mail, out = overview.count_messages(tx), overview.count_outbox(tx)
         latest = runs.select(tx, limit=1)
+        unreachable = bounced.count_unreachable(tx)
         granted = grants.select(tx)
         suggested = suggestions.count_open(tx)
         given_up = quarantine.count(tx)
@@ -102,7 +108,7 @@ def read_status(system: System, max_age: float) -> Status:
     needs += [alarm for alarm in _grant_needs(known.values(), granted) if alarm not in needs]
     needs += [box.last_error for box in boxes if box.last_error and box.last_error not in needs]
     finished = last["finished_at"] if last else None
-    return Status(boxes, mail, out, finished, tuple(needs), suggested)
+    return Status(boxes, mail, out, finished, tuple(needs), suggested, unreachable)
 
 
 def _poller_needs(last: Mapping[str, Any] | None, max_age: float) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kolibri_sdk.actions import check_actions
+from kolibri_sdk.client.bounced import Bounced
 from kolibri_sdk.client.collections import (
     Decisions,
     Mailboxes,
@@ -41,8 +42,8 @@ class Kolibri:
 
     Attributes
     ----------
-    mailboxes, messages, records, rules, templates, outbox, decisions, users, runs, reference_keys,
-    quarantine
+    mailboxes, messages, records, rules, templates, outbox, bounced, decisions, users, runs,
+    reference_keys, quarantine
         The collections; each has ``.frame()`` where there is a table behind it.
 
     Examples
@@ -60,6 +61,7 @@ class Kolibri:
         self.rules = Rules(system)
         self.templates = Templates(system)
         self.outbox = Outbox(system)
+        self.bounced = Bounced(system)
         self.decisions = Decisions(system)
         self.users = Users(system)
         self.runs = Runs(system)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kolibri_sdk.frames.columns import (
     ACTIVITY,
+    BOUNCED,
     DECISIONS,
     MESSAGES,
     OUTBOX,
@@ -19,6 +20,7 @@ from kolibri_sdk.frames.mails import chosen_columns, mail_frame, messages_of, st
 
 __all__ = [
     "ACTIVITY",
+    "BOUNCED",
     "DECISIONS",
     "MESSAGES",
     "OUTBOX",

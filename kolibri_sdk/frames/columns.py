@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "ACTIVITY",
+    "BOUNCED",
     "DECISIONS",
     "MESSAGES",
     "OUTBOX",
@@ -92,7 +93,10 @@ OUTBOX = _columns(
     mailbox=("string", "which sends"),
     state=("string", "queued, sending, sent, failed, uncertain, held, cancelled"),
     recipients=("object", "list of addresses"),
-    results=("object", "address → status, code and answer of the server"),
+    results=(
+        "object",
+        "address → status (accepted, temporary, permanent, bounced, delayed), code, answer",
+    ),
     entity=("string", "entity of the record it is about"),
     record_key=("string", "key of that record"),
     cause=("string", "what it is sent for; unique"),
@@ -101,6 +105,18 @@ OUTBOX = _columns(
     created_at=(TIME, "when it was queued"),
     sent_at=(TIME, "when a server took it"),
     error=("string", "the last thing that went wrong"),
+)
+
+#: ``k.bounced.frame()``: one row per address that a mail came back from.
+BOUNCED = _columns(
+    address=("string", "in lower case"),
+    permanent=("int64", "how often a bounce said that the address cannot be reached"),
+    temporary=("int64", "how often a mail was late, or refused for what it was"),
+    since=(TIME, "since when automatic mail to it is held; missing where it is not"),
+    last_at=(TIME, "when a mail to it came back last"),
+    status=("string", "enhanced status code, such as 5.1.1"),
+    reason=("string", "the server's words"),
+    message=("int64", "number of the KolibriMessage that told it"),
 )
 
 #: ``k.decisions.frame()``: one row per rule and message or change.

@@ -91,6 +91,10 @@ class Attachment:
         return len(self.content)
 
 
+#: Codes that are about one mail: its sender, its size, its content, a mailbox that is full now.
+_OF_THE_MAIL = ("5.1.7", "5.1.8", "5.2.2", "5.2.3", "5.3.4", "5.6.", "5.7.")
+
+
 @dataclass(frozen=True, slots=True)
 class BounceReport:
     """What a bounce says of one recipient (RFC 3464 section 2.3)."""
@@ -105,6 +109,33 @@ class BounceReport:
     def permanent(self) -> bool:
         """Whether the status says that trying again would not help."""
         return self.status.startswith("5")
+
+    @property
+    def why(self) -> str:
+        """Status and the server's words, the status once."""
+        told = self.diagnostic if self.status in self.diagnostic else ""
+        return (told or f"{self.status} {self.diagnostic}").strip()
+
+    @property
+    def failed(self) -> bool:
+        """Whether this mail will not arrive any more; else a server is still trying."""
+        return self.action not in {"delayed", "delivered", "relayed", "expanded"}
+
+    @property
+    def of_address(self) -> bool:
+        """Whether it is the address that cannot be reached, rather than this mail that was refused.
+
+        A full mailbox, a mail that is too large, a content or a sender that a server does not like
+        say nothing of the next mail (RFC 3463 sections 3.2 to 3.8).
+
+        Examples
+        --------
+        >>> BounceReport("a@x.example", "5.1.1").of_address
+        True
+        >>> BounceReport("a@x.example", "5.2.2").of_address
+        False
+        """
+        return self.failed and self.permanent and not self.status.startswith(_OF_THE_MAIL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.outbox.bounces import clear_bounced, settle_bounces
 from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
 from kolibri_sdk.outbox.recipients import Dropped, Person, Resolved, resolve
 from kolibri_sdk.outbox.rendering import Composed, compose_items, save_composed
@@ -22,6 +23,7 @@ __all__ = [
     "Person",
     "Queued",
     "Resolved",
+    "clear_bounced",
     "compose_items",
     "enqueue",
     "find_uncertain",
@@ -30,5 +32,6 @@ __all__ = [
     "resolve",
     "save_composed",
     "settle",
+    "settle_bounces",
     "settle_error",
 ]

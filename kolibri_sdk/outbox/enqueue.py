@@ -19,9 +19,12 @@ from kolibri_sdk.model.stored import OutboxItem
 from kolibri_sdk.model.template import Template
 from kolibri_sdk.outbox.recipients import Dropped, Person, Resolved
 from kolibri_sdk.reference import Carriers, mint_carriers, plain_message_id
-from kolibri_sdk.store import ids, messages, outbox
+from kolibri_sdk.store import bounced, ids, messages, outbox
 
-__all__ = ["MailRequest", "Queued", "enqueue"]
+__all__ = ["BOUNCED", "MailRequest", "Queued", "enqueue"]
+
+#: How the cause of a mail ends that is held because its recipient's address bounced.
+BOUNCED = "/bounced"
 
 _CAP_WINDOW = timedelta(hours=1)
 
@@ -54,7 +57,8 @@ def enqueue(tx: sa.Connection, request: MailRequest) -> Queued:
     """Enter the mail into the outbox, its Message-ID and reference minted; nothing is rendered yet.
 
     Recipients are grouped by the language of the template they get. Where an address has had its
-    share of automatic mail for the hour, the row is held, visible, and not sent.
+    share of automatic mail for the hour, the row is held, visible, and not sent; so is the mail to
+    an address that mails came back from, a row of its own.
     """
     if request.mailbox.outbound is None:
         raise ActionError(
@@ -63,12 +67,15 @@ def enqueue(tx: sa.Connection, request: MailRequest) -> Queued:
         )
     numbers = []
     held = 0
+    marked = bounced.unreachable(tx, (one.address.address for one in request.to.people))
     for language, people in _by_language(request).items():
-        over = _over_cap(tx, request.mailbox, people)
-        number = _insert(tx, request, language, people, over)
-        if number is not None:
-            numbers.append(number)
-            held += bool(over)
+        for name, some in _by_reach(language, people, marked).items():
+            mark = marked.get(some[0].address.address.lower())
+            why = _came_back(mark) if mark else _over_cap(tx, request.mailbox, some)
+            number = _insert(tx, request, language, some, name, why)
+            if number is not None:
+                numbers.append(number)
+                held += bool(why)
     return Queued(tuple(numbers), held, request.to.dropped)
 
 
@@ -79,6 +86,30 @@ def _by_language(request: MailRequest) -> dict[str, list[Person]]:
         variant = request.template.choose(wanted, request.mailbox.language)
         groups.setdefault(variant.language, []).append(person)
     return groups
+
+
+def _by_reach(
+    language: str, people: Sequence[Person], marked: Mapping[str, Any]
+) -> dict[str, list[Person]]:
+    """Everybody who can be reached together, and each of the others alone; by the row's name."""
+    rows: dict[str, list[Person]] = {}
+    for person in people:
+        address = person.address.address.lower()
+        name = f"{language}/{address}{BOUNCED}" if address in marked else language
+        rows.setdefault(name, []).append(person)
+    return rows
+
+
+def _came_back(mark: Mapping[str, Any]) -> str:
+    address, times = mark["address"], mark["permanent"]
+    why = (
+        mark["reason"] if mark["status"] in mark["reason"] else f"{mark['status']} {mark['reason']}"
+    )
+    return (
+        f"mails to {address} came back since {mark['since']:%Y-%m-%d} "
+        f"({times} time{'s' * (times > 1)}, last: {why[:200]}). Where the address works again: "
+        f"kolibri bounced clear {address}"
+    )
 
 
 def _over_cap(tx: sa.Connection, mailbox: Mailbox, people: Sequence[Person]) -> str:
@@ -94,7 +125,12 @@ def _over_cap(tx: sa.Connection, mailbox: Mailbox, people: Sequence[Person]) -> 
 
 
 def _insert(
-    tx: sa.Connection, request: MailRequest, language: str, people: Sequence[Person], over: str
+    tx: sa.Connection,
+    request: MailRequest,
+    language: str,
+    people: Sequence[Person],
+    name: str,
+    held: str,
 ) -> int | None:
     carriers = _carriers(tx, request)
     number, message = ids.take(tx, "outbox", 1)[0], ids.take(tx, "message", 1)[0]
@@ -102,14 +138,14 @@ def _insert(
         id=number,
         message=message,
         mailbox=request.mailbox.name,
-        state=OutboxState.HELD if over else OutboxState.QUEUED,
+        state=OutboxState.HELD if held else OutboxState.QUEUED,
         recipients=tuple(person.address.address for person in people),
-        cause=f"{request.cause}/{language}",
+        cause=f"{request.cause}/{name}",
         message_id=carriers.message_id,
         sender=_envelope_sender(request),
         request=_plain_request(request, language, people, carriers),
         record=request.record_key,
-        error=over,
+        error=held,
     )
     if not outbox.insert(tx, item, due_at=clock.now()):
         return None

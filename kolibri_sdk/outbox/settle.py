@@ -38,7 +38,7 @@ def open_recipients(item: OutboxItem) -> tuple[str, ...]:
     settled = {
         address
         for address, result in item.results.items()
-        if result["status"] in {"accepted", "permanent"}
+        if result["status"] in {"accepted", "permanent", "bounced", "delayed"}
     }
     return tuple(address for address in item.recipients if address not in settled)
 

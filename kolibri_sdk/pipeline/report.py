@@ -27,7 +27,8 @@ COUNTS = {
     "records": "records made",
     "events": "changes of records looked at",
     "queued": "mails put into the outbox",
-    "held": "of these, held back by a cap",
+    "held": "of these, held back by a cap or a bounced address",
+    "bounced": "recipients whom a mail of ours did not reach, as a bounce told",
     "sent": "mails sent",
     "retried": "mails to be tried again later",
     "failed": "mails refused for good, or with a template that fails",
@@ -117,7 +118,9 @@ class PassReport:
         '2026-05-01 08:00:00Z  3 fetched · 0 stored · 0 referenced · 0 records · 0 sent  (0.0 s)'
         """
         shown = ["fetched", "stored", "referenced", "records", "sent"]
-        shown += [n for n in COUNTS if self.counts[n] and n in {"unparsed", "held", "retried"}]
+        shown += [
+            n for n in COUNTS if self.counts[n] and n in {"unparsed", "held", "bounced", "retried"}
+        ]
         shown += [n for n in ("failed", "uncertain") if self.counts[n]]
         told = " · ".join(f"{self.counts[name]} {name}" for name in shown)
         errors = f"  {len(self.errors)} ERROR{'S' * (len(self.errors) > 1)}" if self.errors else ""

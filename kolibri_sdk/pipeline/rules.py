@@ -17,6 +17,7 @@ from kolibri_sdk.model.message import MessageState
 from kolibri_sdk.model.reference import Grade
 from kolibri_sdk.model.rule import InboundRule
 from kolibri_sdk.model.stored import ActivityEntry
+from kolibri_sdk.outbox import settle_bounces
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.reference import Reference, find_references
@@ -70,7 +71,8 @@ def _apply_batch(
 
 def _is_quiet(one: _Work) -> bool:
     subject, reference, said = one
-    return reference.hit is None and subject.message.attempts == 0 and not said.acts
+    message = subject.message
+    return reference.hit is None and not (message.attempts or message.bounces or said.acts)
 
 
 def _is_plain(one: _Work) -> bool:
@@ -113,6 +115,7 @@ def _apply(
                 decisions.withdraw(tx, subject.message.id)
             told = decisions.Decided(said, subject.message.id, actions=done)
             decisions.add(tx, [told])
+            returned = settle_bounces(tx, subject.message, system.mailbox(subject.message.mailbox))
             if reference.record is None and scene.created:
                 messages.tie(tx, subject.message.id, scene.created[-1], "created")
     except (ActionError, NotFound, sa.exc.IntegrityError) as error:
@@ -121,6 +124,7 @@ def _apply(
         return
     _count(report, subject, reference, said, rules)
     _count_effects(report, subject, scene, done)
+    report.counts["bounced"] += len(returned)
 
 
 def _scene(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kolibri_sdk.reference.by_hand import accept, attach, detach, dismiss
+from kolibri_sdk.reference.carriers import ids_of_tokens
 from kolibri_sdk.reference.find import Reference, find_references
 from kolibri_sdk.reference.forward import is_forward
 from kolibri_sdk.reference.mint import Carriers, mint_carriers, plain_message_id
@@ -15,6 +16,7 @@ __all__ = [
     "detach",
     "dismiss",
     "find_references",
+    "ids_of_tokens",
     "is_forward",
     "mint_carriers",
     "plain_message_id",

@@ -16,6 +16,7 @@ __all__ = [
     "Found",
     "body_marker",
     "broken_markers_in",
+    "ids_of_tokens",
     "message_id",
     "numbers_in",
     "plus_address",
@@ -52,6 +53,7 @@ _NUMBER = re.compile(r"(?<![\w-])[a-z]{2,10}-\d{1,12}(?![\w-])", re.I)
 _SEARCHED = 200_000  #: characters of a body that are searched for a marker
 _SUBJECT = 2_000  #: characters of a subject, or of an address header, that are searched
 _MOST_NAMES = 10  #: tags and numbers of one subject that are looked up
+_MOST_IDS = 20
 _MOST_BROKEN = 5  #: broken markers of one mail that are pieced together
 _LONGEST_RUN = 400
 _DELIVERED = frozenset(
@@ -141,6 +143,13 @@ def tokens_in(message: StoredMessage, own: Collection[str] = ()) -> Iterator[Fou
     for body in filter(_mentions_prefix, (message.text, message.html or "")):
         for hit in _MARKER.finditer(body[:_SEARCHED]):
             yield Found(hit[1].lower(), "body", ours=False)
+
+
+def ids_of_tokens(message: StoredMessage, mailbox: Mailbox) -> list[str]:
+    """The Message-IDs of ours that the tokens in a message belong to, true or not, each once."""
+    domain = mailbox.address.rpartition("@")[2]
+    found = islice(tokens_in(message, mailbox.own_addresses), _MOST_IDS)
+    return list(dict.fromkeys(message_id(one.token, domain) for one in found))
 
 
 def broken_markers_in(message: StoredMessage) -> Iterator[str]:

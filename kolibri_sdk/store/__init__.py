@@ -3,7 +3,7 @@
 ``Store`` opens it; each module below holds the statements of one table and works on the
 connection of a transaction: ``messages``, ``blobs``, ``ledger``, ``records`` (tables of entities),
 ``imports``, ``capture`` (triggers and events), ``decisions``, ``outbox``, ``activity``, ``users``,
-``runs``, ``keys``, ``suggestions``, ``correspondence``.
+``runs``, ``bounced``, ``keys``, ``suggestions``, ``correspondence``.
 """
 
 from __future__ import annotations

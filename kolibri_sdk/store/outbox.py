@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from kolibri_sdk import clock
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.outbox import OutboxState
 from kolibri_sdk.model.stored import OutboxItem
-from kolibri_sdk.store.dialect import upsert
+from kolibri_sdk.store.dialect import query_in_chunks, upsert
 from kolibri_sdk.store.schema import outbox
 
 __all__ = [
@@ -21,7 +21,10 @@ __all__ = [
     "claims",
     "due",
     "insert",
+    "note_bounce",
+    "of_message_ids",
     "queued_since",
+    "release",
     "save",
     "select",
     "settle",
@@ -116,6 +119,39 @@ def settle(
         .values(**values)
     )
     return done.rowcount == 1
+
+
+def of_message_ids(tx: sa.Connection, names: Iterable[str]) -> list[OutboxItem]:
+    """The mails of ours that have these Message-IDs."""
+    found: list[OutboxItem] = []
+    for chunk in query_in_chunks(dict.fromkeys(names)):
+        rows = tx.execute(sa.select(outbox).where(outbox.c.message_id.in_(chunk)))
+        found += [_item(row) for row in rows.mappings()]
+    return found
+
+
+def note_bounce(
+    tx: sa.Connection,
+    item: OutboxItem,
+    results: Mapping[str, Mapping[str, Any]],
+    *,
+    state: OutboxState,
+    error: str,
+) -> None:
+    """Write down that a mail came back from some of its recipients, or from all."""
+    told = {address: dict(result) for address, result in results.items()}
+    save(tx, item.id, results=told, state=state.value, error=error)
+
+
+def release(tx: sa.Connection, address: str, cause_ends: str) -> list[int]:
+    """Queue the held mails to this address alone whose cause ends so; their numbers."""
+    query = sa.select(outbox.c.id, outbox.c.recipients).where(
+        outbox.c.state == OutboxState.HELD.value, outbox.c.cause.endswith(cause_ends)
+    )
+    mine = [row.id for row in tx.execute(query) if [r.lower() for r in row.recipients] == [address]]
+    for number in mine:
+        save(tx, number, state=OutboxState.QUEUED.value, due_at=clock.now(), error="")
+    return mine
 
 
 def queued_since(

@@ -13,6 +13,7 @@ __all__ = [
     "activity",
     "attachment",
     "blob",
+    "bounced_address",
     "decision",
     "event",
     "grant",
@@ -286,6 +287,20 @@ outbox = sa.Table(
     sa.Index("kolibri_outbox_by_state", "state", "due_at"),
     sa.Index("kolibri_outbox_by_mailbox", "mailbox", "created_at"),
     sa.Index("kolibri_outbox_by_message", "message"),
+)
+
+#: An address that mails of ours came back from; with ``since``, automatic mail to it is held.
+bounced_address = sa.Table(
+    "kolibri_bounced_address",
+    metadata,
+    _column("address", Text, primary_key=True),  # lower case
+    _column("permanent", sa.Integer),
+    _column("temporary", sa.Integer),
+    _column("since", UtcDateTime, nullable=True),
+    _column("last_at", UtcDateTime),
+    _column("status", Text),
+    _column("reason", Text),
+    _column("message", BigId),
 )
 
 #: One entry in a record's activity stream.
