@@ -96,6 +96,8 @@ def _responses(parts: Iterable[Part]) -> Iterable[tuple[bytes, bytes | None]]:
             outline, literal = b"", None
         outline += text
         announced = _LITERAL.search(text) if body is not None else None
+        if announced and literal is not None:
+            return  # a literal longer than announced has swallowed what followed: all is in doubt
         if announced and body is not None and len(body) == int(announced[1]):
             literal = body
     yield outline, literal

@@ -167,8 +167,9 @@ def _batches(
     """
     assert work.mailbox.inbound is not None
     size = max(1, work.mailbox.inbound.batch >> 3 * failures)
-    for start in range(0, min(len(wanted), _MOST_PER_PASS), size):
-        yield from source.fetch(wanted[start : start + size])
+    some = wanted[:_MOST_PER_PASS]
+    for start in range(0, len(some), size):
+        yield from source.fetch(some[start : start + size])
 
 
 def _still_there(source: MailSource, failed: Sequence[Fetched]) -> list[Fetched]:

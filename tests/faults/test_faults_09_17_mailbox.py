@@ -156,7 +156,7 @@ def served(desk: Desk, double: ImapDouble) -> Iterator[None]:
         yield
 
 
-def read_from(desk: Desk, port: int) -> None:
+def read_from(desk: Desk, port: int, **more: Any) -> None:
     inbound = {
         "protocol": "imap",
         "host": "127.0.0.1",
@@ -166,7 +166,7 @@ def read_from(desk: Desk, port: int) -> None:
         "security": "none",
         "timeout": 5,
     }
-    desk.mailbox(inbound=inbound)
+    desk.mailbox(inbound=inbound | more)
 
 
 @pytest.fixture

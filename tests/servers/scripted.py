@@ -61,24 +61,45 @@ class ImapDouble:
     cuts_short: set[int] = field(default_factory=set)  #: drops the connection within its bytes
     chatter: bytes = b""  #: untagged lines within every FETCH answer
     flags_last: bool = False  #: UID and FLAGS come after the literal
+    hides: set[int] = field(default_factory=set)  #: left out of SEARCH answers
+    announces: dict[int, int] = field(default_factory=dict)  #: so many bytes more than there are
+    uidvalidity: int = 7
+    uidnext: int | None = None  #: None: not said
+    silent_at: bytes = b""  #: at this command, or at ``greeting``, no answer comes any more
+    login_answer: bytes = b""  #: in place of OK, such as ``NO [LIMIT] too many connections``
     connections: int = 0
 
     def talk(self, stream: Line) -> None:
         """One connection, up to its end."""
         self.connections += 1
+        if self.silent_at == b"greeting":
+            stream.readline()
+            return
         stream.write(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n")
         while words := stream.readline().split():
             tag, command, *rest = words
+            if self.silent_at in (command, *rest[:1]) and self.silent_at:
+                while stream.readline():
+                    pass
+                return
             if command == b"CAPABILITY":
                 stream.write(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n")
             elif command == b"AUTHENTICATE":
                 stream.write(b"+ \r\n")
                 stream.readline()
+                if self.login_answer:
+                    stream.write(tag + b" " + self.login_answer + b"\r\n")
+                    continue
             elif command in (b"SELECT", b"EXAMINE"):
-                stream.write(b"* %d EXISTS\r\n* OK [UIDVALIDITY 7] valid\r\n" % len(self.mails))
+                stream.write(b"* %d EXISTS\r\n" % len(self.mails))
+                stream.write(b"* OK [UIDVALIDITY %d] valid\r\n" % self.uidvalidity)
+                if self.uidnext is not None:
+                    stream.write(b"* OK [UIDNEXT %d] next\r\n" % self.uidnext)
             elif rest[:1] == [b"SEARCH"]:
-                uids = " ".join(map(str, sorted(self.mails, reverse=True)))
-                stream.write(f"* SEARCH {uids}\r\n* SEARCH {max(self.mails)}\r\n".encode())
+                found = sorted(self.mails.keys() - self.hides, reverse=True)
+                uids = " ".join(map(str, found))
+                last = f"* SEARCH {found[0]}\r\n" if found else ""
+                stream.write(f"* SEARCH {uids}\r\n{last}".encode())
             elif rest[:1] == [b"FETCH"] and not self._fetch(stream, tag, rest[1].decode(), rest):
                 continue
             elif command == b"LOGOUT":
@@ -107,7 +128,9 @@ class ImapDouble:
         facts = b"UID %d FLAGS (\\Seen UID 99) INTERNALDATE " % uid
         facts += b'" 1-May-2026 10:00:00 +0200"'
         before, after = (b"", b" " + facts) if self.flags_last else (facts + b" ", b"")
-        stream.write(b"* %d FETCH (%sBODY[] {%d}\r\n" % (uid, before, len(raw)))
+        stream.write(
+            b"* %d FETCH (%sBODY[] {%d}\r\n" % (uid, before, len(raw) + self.announces.get(uid, 0))
+        )
         if uid in self.cuts_short:
             stream.write(raw[: len(raw) // 2])
             raise ConnectionAbortedError
