@@ -8,6 +8,7 @@
             - ``LoginRefused``        the server does not accept the credentials
                 - ``GrantRefused``    OAuth2: somebody has to log in again, or mend the secret
             - ``ServerRefused``       the server answered a command with an error
+                - ``ServerBusy``      and said that it may be asked again later
             - ``MailboxBusy``         another poller is at work on it
         - ``SendError``
             - ``TemporarySendError``  try again later (4xx, no connection)
@@ -47,6 +48,7 @@ __all__ = [
     "RunFailed",
     "SandboxError",
     "SendError",
+    "ServerBusy",
     "ServerRefused",
     "StoreError",
     "TemplateError",
@@ -179,6 +181,16 @@ class ServerRefused(MailboxError):
 
 class MailboxBusy(MailboxError):
     """Another poller is at work on the mailbox; nothing is wrong, and nothing is to be done."""
+
+
+class ServerBusy(ServerRefused):
+    """The server has enough to do, or of us; ``wait`` is how long it wants, in seconds."""
+
+    def __init__(
+        self, mailbox: str, what: str, next_step: str = "", *, wait: float | None = None
+    ) -> None:
+        super().__init__(mailbox, what, next_step)
+        self.wait = wait
 
 
 class SendError(OperationalError):

@@ -20,6 +20,7 @@ from kolibri_sdk.errors import (
     ConnectionFailed,
     LoginRefused,
     MailboxError,
+    ServerBusy,
     ServerRefused,
 )
 from kolibri_sdk.mailboxes.argument import plain
@@ -33,9 +34,12 @@ _PORTS = {  # protocol → TLS, otherwise (RFC 8314 section 3)
     "pop3": (995, 110),
     "smtp": (465, 587),
 }
-_NOT_THE_PASSWORD = re.compile(  # RFC 5530, 3206, 2449: try again later, the password may be right
-    r"\[(UNAVAILABLE|INUSE|IN-USE|LIMIT|SERVERBUG|SYS/TEMP|LOGIN-DELAY)|too many", re.IGNORECASE
+_LATER = re.compile(  # RFC 5530, 3206, 2449, and how Google, Microsoft and Yahoo say it
+    r"\[(UNAVAILABLE|INUSE|IN-USE|LIMIT|OVERQUOTA|THROTTLED|SYS/TEMP|LOGIN-DELAY)|"
+    r"too many|throttled|(rate|bandwidth) limit",
+    re.IGNORECASE,
 )
+_BACKOFF = re.compile(r"suggested backoff time: (\d+) milliseconds", re.IGNORECASE)  # Exchange
 _CHECK_PASSWORD = "Check user and password; some providers want an app password."  # noqa: S105
 _LINE_LOST = (
     imaplib.IMAP4.abort,
@@ -147,7 +151,9 @@ class Endpoint:
         except (OSError, EOFError, *_ANSWERS, ValueError) as error:
             cause = error.__context__ if isinstance(error, LoginError) else error
             told = self.explained(cause or error, f"logging in as {self.user}")
-            if not isinstance(told, ServerRefused) or _says_later(error):
+            if not isinstance(told, ServerRefused) or isinstance(told, ServerBusy):
+                raise told from error
+            if isinstance(error, smtplib.SMTPResponseException) and error.smtp_code < 500:
                 raise told from error
             raise LoginRefused(
                 self.mailbox,
@@ -200,6 +206,8 @@ class Endpoint:
         """The error of ours that says what an exception of a library means here."""
         if isinstance(error, ssl.SSLError) and not isinstance(error, _LINE_LOST):
             return self._not_trusted(error)
+        if isinstance(error, _ANSWERS) and _says_later(error):
+            return self._busy(doing, _words(error))
         if _is_lost(error):
             return self._timed_out(doing) if _is_timeout(error) else self.lost(doing, error)
         if isinstance(error, _ANSWERS):
@@ -209,6 +217,16 @@ class Endpoint:
         if isinstance(error, ValueError):
             return self.refused(doing, f"its answer makes no sense ({error})")
         return self._unreachable(error, doing)
+
+    def _busy(self, doing: str, answer: str) -> ServerBusy:
+        asked = _BACKOFF.search(answer)
+        return ServerBusy(
+            self.mailbox,
+            f"{self} cannot have us now, while {doing}: {answer}",
+            "It is left alone for a while. Many connections at once, or a full mailbox, are "
+            "frequent reasons.",
+            wait=int(asked[1]) / 1000 if asked else None,
+        )
 
     def _not_trusted(self, error: ssl.SSLError) -> ConnectionFailed:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -265,9 +283,12 @@ def _is_timeout(error: BaseException) -> bool:
 
 
 def _says_later(error: BaseException) -> bool:
+    """Whether the server wants to be asked again later, rather than not at all."""
     if isinstance(error, smtplib.SMTPResponseException):
-        return error.smtp_code < 500
-    return bool(_NOT_THE_PASSWORD.search(_words(error)))
+        return error.smtp_code in (421, 454) or (
+            error.smtp_code < 500 and bool(_LATER.search(_words(error)))
+        )
+    return bool(_LATER.search(_words(error)))
 
 
 def _words(error: BaseException) -> str:

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from kolibri_sdk import checkpoint, clock
-from kolibri_sdk.errors import ConnectionFailed, LoginRefused, MailboxBusy, OperationalError
+from kolibri_sdk.errors import ConnectionFailed, MailboxBusy, OperationalError
 from kolibri_sdk.mail import content_key
 from kolibri_sdk.mailboxes import Fetched, FolderStatus, Listed, MailSource, Moved
 from kolibri_sdk.model.mailbox import After, Mailbox, MoveTo
+from kolibri_sdk.pipeline.backoff import INBOUND, note_error, pause
 from kolibri_sdk.pipeline.leased import Lease, leased
 from kolibri_sdk.pipeline.listing import list_new
 from kolibri_sdk.pipeline.report import PassReport
@@ -25,15 +26,14 @@ __all__ = ["fetch_mailbox"]
 #: How long a mail that cannot be fetched waits after each try; after one more it is given up.
 _WAITS = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 _MOST_PER_PASS = 20_000  #: mails of one folder; the other stages get their turn in a first import
-_FIRST_WAIT = timedelta(seconds=30)
-_LONGEST_WAIT = timedelta(hours=1)
 
 
 def fetch_mailbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
     """Take what is new in every folder of a mailbox; errors go into the report."""
     if mailbox.inbound is None or _rests(system, mailbox, report):
         return
-    if _waits_for_login(system, mailbox, report):
+    if why := pause(system.store, mailbox.name, INBOUND):
+        report.errors.append(why)
         return
     try:
         with leased(system.store, mailbox.name) as lease:
@@ -71,20 +71,6 @@ def _rests(system: System, mailbox: Mailbox, report: PassReport) -> bool:
     return True
 
 
-def _waits_for_login(system: System, mailbox: Mailbox, report: PassReport) -> bool:
-    with system.store.read() as tx:
-        state = ledger.folder_state(tx, mailbox.name, "")
-    now = clock.now()
-    # A wait that is longer than any: the clock was set back meanwhile.
-    if state.retry_at is None or not now < state.retry_at <= now + _LONGEST_WAIT:
-        return False
-    report.errors.append(
-        f"Mailbox {mailbox.name}: the login was refused {state.failures} times; "
-        f"not tried again before {state.retry_at:%H:%M:%S}Z, so that the account is not locked"
-    )
-    return True
-
-
 def _fetch_leased(work: _Work) -> None:
     try:
         with work.system.connections.source(work.mailbox) as source:
@@ -115,22 +101,10 @@ def _note_read(tx: sa.Connection, work: _Work) -> None:
 
 
 def _note_error(work: _Work, error: OperationalError) -> None:
-    name = work.mailbox.name
-    # Only a refused login waits: trying it every 30 seconds locks the account.
-    refused = isinstance(error, LoginRefused)
     with work.system.store.write() as tx:
         work.lease.check(tx)
         _note_read(tx, work)
-        failures = ledger.folder_state(tx, name, "").failures + 1
-        wait = min(_FIRST_WAIT * 2**failures, _LONGEST_WAIT)
-        ledger.save_folder_state(
-            tx,
-            name,
-            "",
-            last_error=str(error),
-            failures=failures if refused else 0,
-            retry_at=clock.now() + wait if refused else None,
-        )
+        note_error(tx, work.mailbox.name, INBOUND, error)
 
 
 def _fetch_folder(work: _Work, source: MailSource, folder: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kolibri_sdk import checkpoint
-from kolibri_sdk.errors import OperationalError, SendError
+from kolibri_sdk.errors import MailboxError, OperationalError, SendError, ServerBusy
 from kolibri_sdk.mailboxes import MailTransport
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.outbox import Envelope, OutboxState
@@ -17,6 +17,7 @@ from kolibri_sdk.outbox import (
     settle,
     settle_error,
 )
+from kolibri_sdk.pipeline.backoff import OUTBOUND, note_error, note_success, pause
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.store import blobs, messages, outbox
@@ -64,21 +65,48 @@ def send_outbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
             items = outbox.due(tx, _BATCH, rendered=True, mailbox=mailbox.name)
         if not items:
             return
+        if why := pause(system.store, mailbox.name, OUTBOUND):
+            report.errors.append(f"{why} ({_waiting(len(items))})")
+            return
+        sent = 0
         try:
             with system.connections.transport(mailbox) as transport:
                 for item in items:
-                    _send(system, transport, item, report)
+                    error = _send(system, transport, item, report)
+                    sent += 1
+                    if turned_away := _turned_away(mailbox, error):
+                        raise turned_away
         except OperationalError as error:
-            waiting = f"{len(items)} mail(s) wait in the outbox"
-            report.errors.append(f"{error} ({waiting})")
+            if left := len(items) - sent:
+                report.errors.append(f"{error} ({_waiting(left)})")
+            with system.store.write() as tx:
+                note_error(tx, mailbox.name, OUTBOUND, error)
             return
+        note_success(system.store, mailbox.name, OUTBOUND)
 
 
-def _send(system: System, transport: MailTransport, item: OutboxItem, report: PassReport) -> None:
+def _waiting(number: int) -> str:
+    return f"{number} mail(s) wait in the outbox"
+
+
+def _turned_away(mailbox: Mailbox, error: SendError | None) -> MailboxError | None:
+    """Why the server wants no further mail now: else every mail would connect anew."""
+    if error is None:
+        return None
+    if isinstance(error.__cause__, MailboxError):  # the line could not be made anew
+        return error.__cause__
+    if error.code == 421:
+        return ServerBusy(mailbox.name, error.what, "It is left alone for a while.")
+    return None
+
+
+def _send(
+    system: System, transport: MailTransport, item: OutboxItem, report: PassReport
+) -> SendError | None:
     """Claim (committed), hand over, settle: a crash in between is told as uncertain, not hidden."""
     with system.store.write() as tx:
         if item.blob is None or not outbox.claim(tx, item.id, owner()):
-            return
+            return None
         raw = blobs.get(tx, [item.blob])[item.blob]
     checkpoint.reach("send.claimed")
     error: SendError | None = None
@@ -90,7 +118,8 @@ def _send(system: System, transport: MailTransport, item: OutboxItem, report: Pa
     with system.store.write() as tx:
         state = settle_error(tx, item, error) if error else settle(tx, item, delivery)
     if state is None:
-        return
+        return None
     report.counts[_COUNTED[state]] += 1
     if error is not None:
         report.errors.append(f"Outbox {item.id} to {', '.join(item.recipients)}: {error}")
+    return error

@@ -81,8 +81,11 @@ def test_a_server_that_answers_nonsense_is_refused_not_believed() -> None:
     ("answer", "kind"),
     [
         (b"NO [AUTHENTICATIONFAILED] no", "LoginRefused"),
-        (b"NO [UNAVAILABLE] the user database is down", "ServerRefused"),
-        (b"NO Too many simultaneous connections", "ServerRefused"),
+        (b"NO [UNAVAILABLE] the user database is down", "ServerBusy"),
+        (b"NO Too many simultaneous connections", "ServerBusy"),
+        (b"NO [LIMIT] rate limit hit", "ServerBusy"),
+        (b"NO [INUSE] locked", "ServerBusy"),
+        (b"BAD Request is throttled. Suggested Backoff Time: 90000 milliseconds", "ServerBusy"),
         (b"BAD what?", "LoginRefused"),
     ],
 )
