@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kolibri_sdk.actions import ActionScene, action
-    from kolibri_sdk.client import Kolibri, RulesWarning, connect, read_mail
+    from kolibri_sdk.client import InboundRule, Kolibri, RulesWarning, connect, read_mail
     from kolibri_sdk.errors import (
         ActionError,
         ConfigurationError,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         StoreError,
         TemplateError,
     )
-    from kolibri_sdk.model.rule import InboundRule, OutboundRule
+    from kolibri_sdk.model.rule import OutboundRule
     from kolibri_sdk.pipeline import ImportReport, PassReport
 
 __version__ = "0.1.0"
@@ -43,7 +43,7 @@ _HOMES = {
     "ActionScene": "actions",
     "ConfigurationError": "errors",
     "ImportReport": "pipeline",
-    "InboundRule": "model.rule",
+    "InboundRule": "client",
     "Kolibri": "client",
     "KolibriError": "errors",
     "MailboxError": "errors",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pandas as pd
 
 from kolibri_sdk.client.display import listing
+from kolibri_sdk.client.trying import InboundRule, InboundRules
 from kolibri_sdk.errors import NotFound
 from kolibri_sdk.frames import DECISIONS, OUTBOX, RUNS, USERS, frame_of
 from kolibri_sdk.mailboxes import MailboxCheck, check_mailbox
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.oauth2 import GrantState
-from kolibri_sdk.model.rule import InboundRule, OutboundRule
+from kolibri_sdk.model.rule import OutboundRule
 from kolibri_sdk.model.template import Template
 from kolibri_sdk.model.user import User
 from kolibri_sdk.pipeline import ReconcileReport, System, log_in, reconcile
@@ -120,18 +122,19 @@ class Rules:
     def __init__(self, system: System) -> None:
         self._system = system
 
-    def inbound(self, mailbox: str) -> tuple[InboundRule, ...]:
-        """The incoming rules of a mailbox, in their order."""
-        return self._system.rulebook.inbound(self._system.mailbox(mailbox).name)
+    def inbound(self, mailbox: str) -> InboundRules:
+        """The incoming rules of a mailbox, in their order; ``.backtest(frame)`` tries them."""
+        rules = self._system.rulebook.inbound(self._system.mailbox(mailbox).name)
+        return InboundRules((InboundRule.of(rule, self._system) for rule in rules), self._system)
 
     def outbound(self, entity: str) -> tuple[OutboundRule, ...]:
         """The outgoing rules of an entity, in their order."""
         return self._system.rulebook.outbound(self._system.tables.entity(entity).name)
 
-    def _named(self) -> dict[str, list[InboundRule | OutboundRule]]:
-        named: dict[str, list[InboundRule | OutboundRule]] = {}
+    def _named(self) -> dict[str, list[Any]]:
+        named: dict[str, list[Any]] = {}
         for rule in self._system.rulebook.rules:
-            place = rule.mailbox if isinstance(rule, InboundRule) else rule.entity
+            place = rule.entity if isinstance(rule, OutboundRule) else rule.mailbox
             named.setdefault(rule.name, []).append(rule)
             named.setdefault(f"{place}/{rule.name}", []).append(rule)
         return named
@@ -144,10 +147,15 @@ class Rules:
         if len(found) > 1:
             full = [n for n, rules in named.items() if "/" in n and rules[0] in found]
             raise NotFound(f"There are {len(found)} rules {name!r}", f"Say {' or '.join(full)}")
-        return found[0]
+        (rule,) = found
+        return rule if isinstance(rule, OutboundRule) else InboundRule.of(rule, self._system)
 
     def __iter__(self) -> Iterator[InboundRule | OutboundRule]:
-        return iter(self._system.rulebook.rules)
+        for rule in self._system.rulebook.rules:
+            if isinstance(rule, OutboundRule):
+                yield rule
+            else:
+                yield InboundRule.of(rule, self._system)
 
     def __len__(self) -> int:
         return len(self._system.rulebook.rules)

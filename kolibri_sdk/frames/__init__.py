@@ -17,6 +17,14 @@ from kolibri_sdk.frames.columns import (
 )
 from kolibri_sdk.frames.frame import frame_of
 from kolibri_sdk.frames.mails import chosen_columns, mail_frame, messages_of, stored_columns
+from kolibri_sdk.frames.trials import (
+    TRIAL_CONFLICTS,
+    TRIAL_DECISIONS,
+    TRIAL_EFFECTS,
+    TRIAL_ERRORS,
+    TRIAL_LEFT_OUT,
+    TRIAL_SUMMARY,
+)
 
 __all__ = [
     "ACTIVITY",
@@ -28,6 +36,12 @@ __all__ = [
     "REFERENCE_KEYS",
     "RUNS",
     "SUGGESTIONS",
+    "TRIAL_CONFLICTS",
+    "TRIAL_DECISIONS",
+    "TRIAL_EFFECTS",
+    "TRIAL_ERRORS",
+    "TRIAL_LEFT_OUT",
+    "TRIAL_SUMMARY",
     "USERS",
     "FrameColumn",
     "chosen_columns",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kolibri_sdk.outbox.bounces import clear_bounced, settle_bounces
 from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
-from kolibri_sdk.outbox.recipients import Dropped, Person, Resolved, resolve
+from kolibri_sdk.outbox.recipients import Directory, Dropped, Person, Resolved, resolve, resolve_in
 from kolibri_sdk.outbox.rendering import Composed, compose_items, save_composed
 from kolibri_sdk.outbox.settle import (
     MOST_ATTEMPTS,
@@ -18,6 +18,7 @@ from kolibri_sdk.outbox.settle import (
 __all__ = [
     "MOST_ATTEMPTS",
     "Composed",
+    "Directory",
     "Dropped",
     "MailRequest",
     "Person",
@@ -30,6 +31,7 @@ __all__ = [
     "open_recipients",
     "owner",
     "resolve",
+    "resolve_in",
     "save_composed",
     "settle",
     "settle_bounces",

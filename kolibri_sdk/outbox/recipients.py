@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from kolibri_sdk.model.rule import Recipient
 from kolibri_sdk.model.user import User
 from kolibri_sdk.store import users
 
-__all__ = ["Dropped", "Person", "Resolved", "resolve"]
+__all__ = ["Directory", "Dropped", "Person", "Resolved", "resolve", "resolve_in"]
 
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
 _NAMED = re.compile(r'^\s*"?(?P<name>[^"<]*?)"?\s*<(?P<address>[^<>]+)>\s*$')
@@ -46,6 +46,29 @@ class Resolved:
     dropped: tuple[Dropped, ...] = ()
 
 
+class Directory(Protocol):
+    """Where the names of users and groups are looked up."""
+
+    def find(self, names: Iterable[str]) -> Mapping[str, User]:
+        """The users with these ids or addresses: name asked for → user."""
+
+    def group(self, name: str) -> Sequence[User]:
+        """The members of a group; none where there is no such group."""
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredUsers:
+    """The users of the database."""
+
+    tx: sa.Connection
+
+    def find(self, names: Iterable[str]) -> Mapping[str, User]:
+        return users.find(self.tx, names)
+
+    def group(self, name: str) -> Sequence[User]:
+        return users.group(self.tx, name)
+
+
 def resolve(
     tx: sa.Connection,
     recipients: Sequence[Recipient],
@@ -72,13 +95,24 @@ def resolve(
     ActionError
         When JavaScript gave something that cannot be a recipient.
     """
+    return resolve_in(_StoredUsers(tx), recipients, record, values, excluded)
+
+
+def resolve_in(
+    directory: Directory,
+    recipients: Sequence[Recipient],
+    record: Mapping[str, Any] | None,
+    values: Mapping[str, Any],
+    excluded: Mapping[str, str],
+) -> Resolved:
+    """The same with another directory than the database's users, as a trial has it."""
     named: list[str] = []
     dropped: list[Dropped] = []
     for position, recipient in enumerate(recipients):
         where, value = _given(recipient, position, record, values)
         named.extend(_texts(value, where))
     people: dict[str, Person] = {}
-    for text, person in _people(tx, named):
+    for text, person in _people(directory, named):
         low = person.address.address.lower() if person else ""
         if person is None:
             dropped.append(Dropped(text, "is no address, user or group"))
@@ -132,9 +166,9 @@ def _split(text: str) -> list[str]:
     return re.findall(r'(?:"[^"]*"|<[^>]*>|[^,;"<])+', text)
 
 
-def _people(tx: sa.Connection, named: Sequence[str]) -> Iterable[tuple[str, Person | None]]:
+def _people(directory: Directory, named: Sequence[str]) -> Iterable[tuple[str, Person | None]]:
     parsed = [(text, _parsed(text)) for text in named]
-    known = users.find(tx, {a.address if a else text for text, a in parsed})
+    known = directory.find({a.address if a else text for text, a in parsed})
     for text, address in parsed:
         user = known.get(address.address if address else text)
         if address is not None:
@@ -143,7 +177,7 @@ def _people(tx: sa.Connection, named: Sequence[str]) -> Iterable[tuple[str, Pers
         elif user is not None:
             yield text, Person(Address(user.address, user.name), user)
         else:
-            members = users.group(tx, text)
+            members = directory.group(text)
             for member in members:
                 yield text, Person(Address(member.address, member.name), member)
             if not members:

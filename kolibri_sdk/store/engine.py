@@ -72,6 +72,22 @@ class Store:
             yield connection
 
     @contextmanager
+    def read_only(self) -> Iterator[sa.Connection]:
+        """A connection whose writes the database itself refuses, whoever uses it, for the lab."""
+        with translated(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(postgresql_readonly=True)
+                yield connection
+                return
+            switch = connection.connection.dbapi_connection
+            assert switch is not None
+            switch.execute("PRAGMA query_only=ON")
+            try:
+                yield connection
+            finally:
+                switch.execute("PRAGMA query_only=OFF")
+
+    @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """One transaction: committed at the end, rolled back on an error.
 

@@ -12,7 +12,7 @@ from kolibri_sdk.model.user import User
 from kolibri_sdk.store.dialect import query_in_chunks, upsert
 from kolibri_sdk.store.schema import user
 
-__all__ = ["find", "group", "put", "select"]
+__all__ = ["everybody", "find", "group", "put", "select"]
 
 
 def put(tx: sa.Connection, person: User) -> None:
@@ -59,12 +59,16 @@ def find(tx: sa.Connection, names: Iterable[str]) -> dict[str, User]:
 
 def group(tx: sa.Connection, name: str) -> list[User]:
     """The members of a group, by id."""
-    everybody = map(_user, tx.execute(sa.select(user).order_by(user.c.id)))
-    return [person for person in everybody if name in person.groups]
+    return [person for person in everybody(tx) if name in person.groups]
+
+
+def everybody(tx: sa.Connection) -> list[User]:
+    """All users, by id."""
+    return [_user(row) for row in tx.execute(sa.select(user).order_by(user.c.id))]
 
 
 def select(tx: sa.Connection) -> list[dict[str, Any]]:
-    """All users, by id."""
+    """All users as rows, by id."""
     return [dict(row) for row in tx.execute(sa.select(user).order_by(user.c.id)).mappings()]
 
 

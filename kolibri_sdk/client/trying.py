@@ -1,0 +1,190 @@
+"""Incoming rules that can be tried on old mail: ``rule.backtest(frame)``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from pydantic import PrivateAttr
+
+import kolibri_sdk.model.rule as model
+from kolibri_sdk import actions
+from kolibri_sdk.client.progress import progress_bar
+from kolibri_sdk.errors import NotFound
+from kolibri_sdk.lab import Surroundings, Trial, backtest
+from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.rule import RuleState
+from kolibri_sdk.pipeline import System
+from kolibri_sdk.sandbox import Sandbox
+from kolibri_sdk.store import past, users
+
+__all__ = ["InboundRule", "InboundRules"]
+
+_LONG = 3000  #: mails from which on a bar is worth its place
+
+
+class InboundRule(model.InboundRule):
+    """An incoming rule: when it holds, what it does (S24, S25); it can be tried on old mail.
+
+    Parameters
+    ----------
+    name : str
+        What the rule is called.
+    mailbox : str
+        Whose incoming mail it is about.
+    when : str
+        A JavaScript expression over ``message`` and ``record`` that is true or false.
+    then : sequence of actions, optional
+        As in a rule's file.
+
+    Examples
+    --------
+    >>> rule = InboundRule("vpn", mailbox="support", when="/vpn/i.test(message.subject)")
+    >>> trial = rule.backtest(read_mail("archive.mbox"))            # doctest: +SKIP
+    >>> trial.summary                                               # doctest: +SKIP
+    """
+
+    _system: System | None = PrivateAttr(None)
+
+    @classmethod
+    def of(cls, rule: model.InboundRule, system: System) -> InboundRule:
+        """A rule of the rulebook, with the project that it belongs to."""
+        made = cls.model_construct(
+            rule.model_fields_set, **{name: getattr(rule, name) for name in type(rule).model_fields}
+        )
+        made._system = system
+        return made
+
+    def but(self, **changes: Any) -> InboundRule:
+        """The same rule with other values, a draft to be tried beside it.
+
+        Examples
+        --------
+        >>> rule = InboundRule("vpn", mailbox="support", when="/vpn/.test(message.subject)")
+        >>> rule.but(when="/vpn/i.test(message.subject)").when
+        '/vpn/i.test(message.subject)'
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        made = type(self)(**{**given, **changes})
+        made._system = self._system
+        return made
+
+    def backtest(self, frame: pd.DataFrame, *, progress: bool | None = None) -> Trial:
+        """Try this rule alone, whatever its state, on the mails of a frame; nothing is done.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Of ``k.messages.frame()`` or ``read_mail()``, whole or some of its rows.
+        progress : bool, optional
+            Whether a bar is shown; by default where somebody may be looking and it takes long.
+
+        Returns
+        -------
+        Trial
+            ``.summary``, ``.decisions``, ``.errors``, ``.matches()``, ``.plan()``, …
+
+        Raises
+        ------
+        ConfigurationError
+            When the frame lacks columns that a condition may look at.
+        """
+        tried = self.model_copy(update={"state": RuleState.ACTIVE})
+        return _try([tried], frame, self._system, progress)
+
+
+class InboundRules(tuple[InboundRule, ...]):
+    """Incoming rules of a mailbox, in their order; a tuple that can be tried on old mail.
+
+    Examples
+    --------
+    >>> trial = k.rules.inbound("support").backtest(frame)          # doctest: +SKIP
+    >>> trial.plan()                                                # doctest: +SKIP
+    """
+
+    _system: System | None
+
+    def __new__(
+        cls, rules: Iterable[InboundRule] = (), system: System | None = None
+    ) -> InboundRules:
+        """Make it; ``system`` is the opened project, for its records and users."""
+        made = super().__new__(cls, rules)
+        made._system = system
+        return made
+
+    def backtest(self, frame: pd.DataFrame, *, progress: bool | None = None) -> Trial:
+        """Try them all on the mails of a frame, as the poller would; nothing is done.
+
+        Drafts are left out, and rules in the shadow decide but neither act nor stop others;
+        parameters, result and errors as for ``InboundRule.backtest``.
+        """
+        return _try(self, frame, self._system, progress)
+
+    def including(self, rule: InboundRule) -> InboundRules:
+        """These rules with another one, active; it takes the place of the one of its name."""
+        active = rule.model_copy(update={"state": RuleState.ACTIVE})
+        there = [one for one in self if one.name != rule.name]
+        ordered = sorted([*there, active], key=lambda one: one.order)
+        return InboundRules(ordered, self._system)
+
+    def named(self, name: str) -> InboundRule:
+        """The rule of this name, or NotFound with near names."""
+        for rule in self:
+            if rule.name == name:
+                return rule
+        raise NotFound.named("rule", name, [rule.name for rule in self])
+
+
+def _try(
+    rules: Sequence[InboundRule],
+    frame: pd.DataFrame,
+    system: System | None,
+    progress: bool | None,
+) -> Trial:
+    sandbox = system.sandbox if system is not None else _sandbox()
+    around = _surroundings(system, frame) if system is not None else None
+    wanted = progress if len(frame) >= _LONG else progress or False
+    title = f"Backtest of {len(rules)} rules" if len(rules) != 1 else f"Backtest of {rules[0].name}"
+    with progress_bar(title, unit="mails", wanted=wanted) as bar:
+        return backtest(
+            rules,
+            frame,
+            sandbox,
+            around,
+            progress=lambda done, total: bar.show(done, total, ""),
+        )
+
+
+@cache
+def _sandbox() -> Sandbox:
+    """For rules of no project; its process ends with this one."""
+    return Sandbox()
+
+
+def _surroundings(system: System, frame: pd.DataFrame) -> Surroundings:
+    """What a trial knows of a project, read by a connection that cannot write."""
+    book = system.rulebook
+    with system.store.read_only() as tx:
+        return Surroundings(
+            entities=book.entities,
+            records=past.records_at(tx, system.tables, _belonging(frame)),
+            users=users.everybody(tx),
+            own_addresses=book.own_addresses(),
+            templates=frozenset(book.templates),
+            mailboxes=frozenset(book.mailboxes),
+            actions=frozenset(actions.registered()),
+        )
+
+
+def _belonging(frame: pd.DataFrame) -> Iterator[tuple[int, RecordKey, datetime | None]]:
+    """The mails of a frame that belong to a record, and when they came."""
+    names = ("id", "entity", "record_key", "received_at")
+    if any(name not in frame.columns for name in names):
+        return
+    tied = frame.loc[frame["record_key"].notna(), list(names)]
+    for number, entity, key, arrived in zip(*(tied[name] for name in names), strict=True):
+        moment = arrived.to_pydatetime() if pd.notna(arrived) else None
+        yield int(number), RecordKey(entity=entity, key=key), moment

@@ -1,0 +1,92 @@
+"""The frames of the rule lab: their columns, dtypes and what they mean."""
+
+from __future__ import annotations
+
+from kolibri_sdk.frames.columns import TIME, FrameColumn
+
+__all__ = [
+    "TRIAL_CONFLICTS",
+    "TRIAL_DECISIONS",
+    "TRIAL_EFFECTS",
+    "TRIAL_ERRORS",
+    "TRIAL_LEFT_OUT",
+    "TRIAL_SUMMARY",
+]
+
+#: ``trial.decisions``: one row per rule and mail, mails in the order of the frame.
+TRIAL_DECISIONS = {
+    "rule": FrameColumn("category", "name of the rule"),
+    "message": FrameColumn("int64", "id of the mail in the frame"),
+    "received_at": FrameColumn(TIME, "when the server got it"),
+    "verdict": FrameColumn("category", "match, no, error, timeout, crash, skipped"),
+    "acts": FrameColumn("bool", "it matches, and the rule is not in the shadow"),
+    "reason": FrameColumn("category", "why, where it is no plain yes or no"),
+    "line": FrameColumn("Int32", "line in the expression where it failed"),
+    "column": FrameColumn("Int32", "column there"),
+    "micros": FrameColumn("float32", "microseconds the condition took; missing where skipped"),
+}
+
+#: ``trial.summary``: one row per rule, in their order.
+TRIAL_SUMMARY = {
+    "rule": FrameColumn("string", "name of the rule"),
+    "order": FrameColumn("int64", "its place in the order"),
+    "state": FrameColumn("string", "draft, shadow, active"),
+    "tried": FrameColumn("int64", "mails on which it was evaluated"),
+    "matches": FrameColumn("int64", "mails that it matches"),
+    "rate": FrameColumn("float64", "matches of those tried"),
+    "errors": FrameColumn("int64", "error, timeout or crash: no match in production"),
+    "skipped": FrameColumn("int64", "mails that an earlier rule's stop kept from it"),
+    "median_us": FrameColumn("float64", "microseconds for a mail, the middle one"),
+    "p99_us": FrameColumn("float64", "microseconds that 99 of 100 mails stay below"),
+    "first_match": FrameColumn(TIME, "when the oldest mail came that it matches"),
+    "last_match": FrameColumn(TIME, "when the newest one came"),
+}
+
+#: ``trial.errors``: one row per rule and kind of failure, the most frequent first.
+TRIAL_ERRORS = {
+    "rule": FrameColumn("string", "name of the rule"),
+    "verdict": FrameColumn("string", "error, timeout, crash"),
+    "reason": FrameColumn("string", "what happened"),
+    "line": FrameColumn("Int64", "line in the expression"),
+    "column": FrameColumn("Int64", "column there"),
+    "count": FrameColumn("int64", "mails on which it happened"),
+    "examples": FrameColumn("object", "list of the first three of them, by id"),
+    "first": FrameColumn(TIME, "when the oldest of them came"),
+    "last": FrameColumn(TIME, "when the newest came"),
+}
+
+#: ``trial.left_out``: mails of the frame that the poller would not show to these rules.
+TRIAL_LEFT_OUT = {
+    "message": FrameColumn("int64", "id of the mail in the frame"),
+    "reason": FrameColumn("string", "why"),
+}
+
+#: ``trial.plan().effects``: one row per action that would be carried out, in that order.
+TRIAL_EFFECTS = {
+    "message": FrameColumn("int64", "id of the mail that causes it"),
+    "received_at": FrameColumn(TIME, "when that mail came"),
+    "rule": FrameColumn("string", "name of the rule"),
+    "step": FrameColumn("int64", "which action of its `then`, from 0"),
+    "action": FrameColumn("string", "create_record, update_record, send_mail, add_note, call"),
+    "about": FrameColumn("string", "the record: `incident 7`, or `new incident` of this mail"),
+    "entity": FrameColumn("string", "entity of that record"),
+    "values": FrameColumn("object", "fields set, or arguments of the call: dict"),
+    "before": FrameColumn("object", "what changed fields held before, where it is known: dict"),
+    "template": FrameColumn("string", "of a mail"),
+    "mailbox": FrameColumn("string", "that would send the mail"),
+    "to": FrameColumn("object", "addresses that would get the mail: list"),
+    "dropped": FrameColumn("object", "recipients who would not, each with the reason: list"),
+    "text": FrameColumn("string", "of a note"),
+    "error": FrameColumn("string", "why it fails, and with it everything this mail causes"),
+}
+
+#: ``trial.plan().conflicts``: two rules set one field of one record to different values.
+TRIAL_CONFLICTS = {
+    "message": FrameColumn("int64", "id of the mail"),
+    "record": FrameColumn("string", "which record"),
+    "field": FrameColumn("string", "which field"),
+    "earlier": FrameColumn("string", "the rule that set it first"),
+    "earlier_value": FrameColumn("object", "to this"),
+    "later": FrameColumn("string", "the rule that wins"),
+    "later_value": FrameColumn("object", "with this"),
+}

@@ -1,0 +1,10 @@
+"""The rule lab: rules tried on old mail, looked at, judged and compared; nothing is ever done."""
+
+from __future__ import annotations
+
+from kolibri_sdk.lab.backtest import backtest
+from kolibri_sdk.lab.plan import Plan
+from kolibri_sdk.lab.surroundings import Surroundings
+from kolibri_sdk.lab.trial import Trial
+
+__all__ = ["Plan", "Surroundings", "Trial", "backtest"]

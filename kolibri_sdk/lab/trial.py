@@ -1,0 +1,256 @@
+"""A trial: what rules would have done on old mails, to be looked at from every side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kolibri_sdk.errors import NotFound
+from kolibri_sdk.frames import TRIAL_DECISIONS, TRIAL_ERRORS, TRIAL_SUMMARY, frame_of
+from kolibri_sdk.lab.mails import arrivals
+from kolibri_sdk.lab.outcomes import FAILED, VERDICTS, Outcomes
+from kolibri_sdk.lab.pictures import Timeline
+from kolibri_sdk.lab.plan import Plan, plan_of
+from kolibri_sdk.lab.surroundings import Surroundings
+from kolibri_sdk.lab.tables import figures, page, shown_table, table
+from kolibri_sdk.model.decision import Verdict
+from kolibri_sdk.model.rule import InboundRule
+from kolibri_sdk.sandbox import Sandbox
+
+__all__ = ["Trial"]
+
+_EXAMPLES = 3
+
+Bits = npt.NDArray[np.bool_]
+
+
+class Trial:
+    """What some rules would have decided and done; nothing of it has happened.
+
+    Attributes
+    ----------
+    rules : tuple of InboundRule
+        Those that were asked, in their order.
+    mails : DataFrame
+        Those that they were asked about.
+    left_out : DataFrame
+        The others of the frame, with the reason; columns as in
+        ``kolibri_sdk.frames.TRIAL_LEFT_OUT``.
+
+    Examples
+    --------
+    >>> trial = InboundRule("vpn", mailbox="support", when="/vpn/i.test(message.subject)").backtest(
+    ...     frame)                                                  # doctest: +SKIP
+    >>> trial.summary, trial.matches(), trial.errors                # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[InboundRule],
+        mails: pd.DataFrame,
+        left_out: pd.DataFrame,
+        outcomes: Outcomes,
+        sandbox: Sandbox,
+        surroundings: Surroundings,
+    ) -> None:
+        self.rules = tuple(rules)
+        self.mails = mails
+        self.left_out = left_out
+        self.outcomes = outcomes
+        self._sandbox = sandbox
+        self._surroundings = surroundings
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """What every rule said of every mail.
+
+        Columns and dtypes as in ``kolibri_sdk.frames.TRIAL_DECISIONS``.
+        """
+        mails, rules = len(self.mails), len(self.rules)
+        outcomes = self.outcomes
+        why = outcomes.reasons.T.ravel()
+        reasons = list(dict.fromkeys(reason for reason, _, _ in outcomes.faults))
+        reason_of = np.array([reasons.index(reason) for reason, _, _ in outcomes.faults])
+        lines = pd.array([line for _, line, _ in outcomes.faults], dtype="Int32")
+        columns = pd.array([column for _, _, column in outcomes.faults], dtype="Int32")
+        acts = outcomes.are(Verdict.MATCH) & ~self._shadows[:, None]
+        # A rule's name is there once; two rules of one name are not tried together.
+        names = [rule.name for rule in self.rules]
+        frame = pd.DataFrame(
+            {
+                "rule": _category(np.tile(np.arange(rules, dtype=np.int16), mails), names),
+                "message": np.repeat(self.mails["id"].to_numpy(np.int64), rules),
+                "received_at": arrivals(self.mails).repeat(rules).array,
+                "verdict": _category(
+                    outcomes.verdicts.T.ravel().astype(np.int8), [v.value for v in VERDICTS]
+                ),
+                "acts": acts.T.ravel(),
+                "reason": _category(reason_of[why], reasons),
+                "line": lines.take(why),
+                "column": columns.take(why),
+                "micros": outcomes.micros.T.ravel(),
+            }
+        )
+        return frame[list(TRIAL_DECISIONS)]
+
+    @property
+    def _shadows(self) -> Bits:
+        return np.array([rule.state.value == "shadow" for rule in self.rules], dtype=bool)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per rule; columns and dtypes as in ``kolibri_sdk.frames.TRIAL_SUMMARY``."""
+        return frame_of(map(self._summed, range(len(self.rules))), TRIAL_SUMMARY)
+
+    def _summed(self, place: int) -> dict[str, Any]:
+        rule, outcomes = self.rules[place], self.outcomes
+        matches = outcomes.are(Verdict.MATCH)[place]
+        skipped = int(outcomes.are(Verdict.SKIPPED)[place].sum())
+        micros = outcomes.micros[place]
+        tried = len(self.mails) - skipped
+        median, p99 = np.nanpercentile(micros, [50, 99]) if tried else (np.nan, np.nan)
+        times = arrivals(self.mails)[matches]
+        return {
+            "rule": rule.name,
+            "order": rule.order,
+            "state": rule.state.value,
+            "tried": tried,
+            "matches": int(matches.sum()),
+            "rate": float(matches.sum() / tried) if tried else np.nan,
+            "errors": int(outcomes.failed[place].sum()),
+            "skipped": skipped,
+            "median_us": float(median),
+            "p99_us": float(p99),
+            "first_match": times.min(),
+            "last_match": times.max(),
+        }
+
+    @cached_property
+    def errors(self) -> pd.DataFrame:
+        """Mails on which a rule failed, by what happened, the most frequent first.
+
+        Columns and dtypes as in ``kolibri_sdk.frames.TRIAL_ERRORS``.
+        """
+        numbers, times = self.mails["id"].to_numpy(), arrivals(self.mails)
+        rows = []
+        for place, rule in enumerate(self.rules):
+            codes, reasons = self.outcomes.verdicts[place], self.outcomes.reasons[place]
+            failed = np.isin(codes, FAILED)
+            for code, why in sorted(set(zip(codes[failed], reasons[failed], strict=True))):
+                here = np.flatnonzero((codes == code) & (reasons == why))
+                reason, line, column = self.outcomes.faults[why]
+                rows.append(
+                    {
+                        "rule": rule.name,
+                        "verdict": VERDICTS[code].value,
+                        "reason": reason,
+                        "line": line,
+                        "column": column,
+                        "count": len(here),
+                        "examples": [int(number) for number in numbers[here[:_EXAMPLES]]],
+                        "first": times.iloc[here].min(),
+                        "last": times.iloc[here].max(),
+                    }
+                )
+        rows.sort(key=lambda row: -row["count"])
+        return frame_of(rows, TRIAL_ERRORS)
+
+    def matches(self, rule: str | None = None) -> pd.DataFrame:
+        """The mails that a rule matches; without a name, those that any of them matches."""
+        return self.mails[self._matching(rule)]
+
+    def rest(self, rule: str | None = None) -> pd.DataFrame:
+        """The mails that it does not match."""
+        return self.mails[~self._matching(rule)]
+
+    def _matching(self, rule: str | None) -> Bits:
+        matches = self.outcomes.are(Verdict.MATCH)
+        found: Bits = matches.any(axis=0) if rule is None else matches[self.place(rule)]  # type: ignore[assignment]
+        return found
+
+    def place(self, rule: str | None = None) -> int:
+        """The place of a rule in the order; the name may be left out where there is one rule.
+
+        Raises
+        ------
+        NotFound
+            When there is no such rule, or several and none was named.
+        """
+        names = [one.name for one in self.rules]
+        if rule in names:
+            return names.index(rule)
+        if rule is None and len(names) == 1:
+            return 0
+        if rule is None:
+            raise NotFound(
+                f"The trial is of {len(names)} rules", f"Name one of {', '.join(names[:20])}"
+            )
+        raise NotFound.named("rule", rule, names)
+
+    def timeline(self, every: str | None = None) -> pd.DataFrame:
+        """How many mails came, and how many each rule matches, over time.
+
+        Parameters
+        ----------
+        every : str, optional
+            A pandas frequency such as ``"D"`` or ``"W"``; by default what gives a readable number
+            of rows.
+
+        Returns
+        -------
+        DataFrame
+            A row per period (UTC), with ``mails`` and a column per rule.
+        """
+        times = arrivals(self.mails)
+        known = times.notna().to_numpy()
+        matches = self.outcomes.are(Verdict.MATCH)[:, known]
+        counted = pd.DataFrame(
+            {"mails": np.ones(int(known.sum()), np.int64)}
+            | {rule.name: matches[i].astype(np.int64) for i, rule in enumerate(self.rules)},
+            index=pd.DatetimeIndex(times[known], name="period"),
+        )
+        return counted.resample(every or _period(times)).sum()
+
+    def plot(self, every: str | None = None) -> Timeline:
+        """The timeline as a picture: all mails in grey, and how many of them the rules match."""
+        return Timeline(self.timeline(every))
+
+    def plan(self) -> Plan:
+        """What would be done: records, changes, notes, mails to whom and how many an hour."""
+        return plan_of(self.rules, self.mails, self.outcomes, self._surroundings)
+
+    def __repr__(self) -> str:
+        left = f", {len(self.left_out):,} left out" if len(self.left_out) else ""
+        head = f"<trial of {len(self.rules)} rules on {len(self.mails):,} mails{left}>"
+        return f"{head}\n{shown_table(self.summary)}" if self.rules else head
+
+    def _repr_html_(self) -> str:
+        summary, errors = self.summary, self.errors
+        matched, failed = len(self.matches()), int(summary["errors"].sum())
+        numbers = [
+            (f"{matched:,}", f"of {len(self.mails):,} mails would match"),
+            (f"{failed:,}", "decisions failed" if failed else "errors"),
+        ]
+        if len(self.left_out):
+            numbers.append((f"{len(self.left_out):,}", "mails left out: see .left_out"))
+        return page(
+            figures(numbers),
+            table("Rules, in their order", summary),
+            table("Errors: no match in production", errors) if len(errors) else "",
+        )
+
+
+def _category(codes: npt.NDArray[Any], categories: Sequence[str]) -> pd.Categorical[str]:
+    made: pd.Categorical[str] = pd.Categorical.from_codes(codes, pd.Index(list(categories)))
+    return made
+
+
+def _period(times: pd.Series[pd.Timestamp]) -> str:
+    span = times.max() - times.min()
+    days = 0 if pd.isna(span) else span.days
+    return "h" if days < 3 else "D" if days < 70 else "W" if days < 500 else "MS"

@@ -1,0 +1,64 @@
+"""Records as they were at a moment: the present row, and the events of what changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.store.records import Tables
+from kolibri_sdk.store.schema import event
+
+__all__ = ["records_at"]
+
+
+def records_at(
+    tx: sa.Connection, tables: Tables, wanted: Iterable[tuple[int, RecordKey, datetime | None]]
+) -> dict[int, dict[str, Any]]:
+    """The fields of records at moments of their own.
+
+    What changed a record before its table was watched has left no event: then it is the record as
+    it was when the watching began.
+
+    Parameters
+    ----------
+    tx : Connection
+        Need only read.
+    wanted : iterable of (number, record, moment)
+        Without a moment, the record as it is now.
+
+    Returns
+    -------
+    dict
+        By number; a record that was not there at the moment is left out.
+    """
+    of_record: dict[RecordKey, list[tuple[int, datetime | None]]] = {}
+    for number, record, moment in wanted:
+        of_record.setdefault(record, []).append((number, moment))
+    found: dict[int, dict[str, Any]] = {}
+    for record, asked in of_record.items():
+        present, changes = _present(tx, tables, record), _changes(tx, record)
+        for number, moment in asked:
+            later = (before for at, before in changes if moment is not None and at > moment)
+            then = next(later, present)
+            if then is not None:
+                found[number] = dict(then)
+    return found
+
+
+def _present(tx: sa.Connection, tables: Tables, record: RecordKey) -> dict[str, Any] | None:
+    entity = tables.entities.get(record.entity)
+    if entity is None or not sa.inspect(tx).has_table(entity.table):
+        return None
+    return tables.find(tx, record)
+
+
+def _changes(tx: sa.Connection, record: RecordKey) -> list[tuple[datetime, dict[str, Any] | None]]:
+    """When the record changed, oldest first, and how it was before."""
+    query = sa.select(event.c.at, event.c.before).where(
+        event.c.entity == record.entity, event.c.record_key == record.key
+    )
+    return [(row.at, row.before) for row in tx.execute(query.order_by(event.c.id))]
