@@ -133,6 +133,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # SQLite's own lower() knows ASCII only: Änne would not be änne.
     connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
+    # Mails are larger than the usual 4 KB: a third less work for a batch of them. It counts for a
+    # database that is being made, and has to be said first.
+    cursor.execute("PRAGMA page_size=8192")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
