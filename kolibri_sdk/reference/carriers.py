@@ -49,6 +49,8 @@ _TAG = re.compile(rf"\[\s*([^\[\]]{{1,60}}?)\s+([a-z2-7]{{{TAG_LENGTH}}})\s*\]",
 _BARE_TAG = re.compile(
     rf"(?<![\w/.#-])([\w/.#-]{{0,40}}\d[\w/.#-]{{0,40}})\s+([a-z2-7]{{{TAG_LENGTH}}})(?!\w)", re.I
 )
+# Both hold this; looking for it first is ten times as fast.
+_TAG_WORD = re.compile(rf"\s[a-z2-7]{{{TAG_LENGTH}}}(?!\w)", re.I)
 _NUMBER = re.compile(r"(?<![\w-])[a-z]{2,10}-\d{1,12}(?![\w-])", re.I)
 _SEARCHED = 200_000  #: characters of a body that are searched for a marker
 _SUBJECT = 2_000  #: characters of a subject, or of an address header, that are searched
@@ -137,7 +139,7 @@ def tokens_in(message: StoredMessage, own: Collection[str] = ()) -> Iterator[Fou
         if hit := _MESSAGE_ID.search(name):
             yield Found(hit[1].lower(), "references", (hit[2] or "").lower() in domains)
     for address in _addressed(message):
-        for hit in _PLUS.finditer(address):
+        for hit in _PLUS.finditer(address) if "+" in address or "%" in address else ():
             whole = f"{hit[1]}{hit[3]}".lower()
             yield Found(hit[2].lower(), "address", whole in own)
     for body in filter(_mentions_prefix, (message.text, message.html or "")):
@@ -170,6 +172,8 @@ def broken_markers_in(message: StoredMessage) -> Iterator[str]:
 def tags_in(message: StoredMessage) -> list[tuple[str, str]]:
     """Every pair (number, tag) in the subject."""
     subject = message.subject[:_SUBJECT]
+    if not _TAG_WORD.search(subject):
+        return []
     hits = [*_TAG.finditer(subject), *_BARE_TAG.finditer(subject)]
     pairs = dict.fromkeys((" ".join(hit[1].split()), hit[2].lower()) for hit in hits)
     return list(pairs)[:_MOST_NAMES]
@@ -177,7 +181,8 @@ def tags_in(message: StoredMessage) -> list[tuple[str, str]]:
 
 def numbers_in(message: StoredMessage) -> list[str]:
     """Bare record numbers in the subject: a hint, no proof."""
-    return list(dict.fromkeys(_NUMBER.findall(message.subject[:_SUBJECT])))[:_MOST_NAMES]
+    subject = message.subject[:_SUBJECT]
+    return list(dict.fromkeys(_NUMBER.findall(subject) if "-" in subject else ()))[:_MOST_NAMES]
 
 
 def _mentions_prefix(body: str) -> bool:
