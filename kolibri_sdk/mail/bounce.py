@@ -66,6 +66,7 @@ _MESSAGE_ID = re.compile(
 )
 _NO_FIELD = re.compile(rb"^(?![A-Za-z][A-Za-z0-9-]*[ \t]*:)(?=\S)", re.M)
 _FINAL = re.compile(r"^[ \t]*final-recipient[ \t]*:", re.I | re.M)
+_MOST_BLOCKS = 2 * MOST_REPORTS
 _TOP = 3000  # characters of a text that are its beginning
 _LONGEST = 200_000
 
@@ -135,7 +136,7 @@ def _looks_like_one(root: Part, subject: str, text: str) -> bool:
 
 def _blocks(content: bytes) -> Iterator[Head]:
     """The groups of fields that name a recipient (RFC 3464 section 2.3)."""
-    for block in re.split(rb"\n[ \t]*\r*\n", content.strip()):
+    for block in re.split(rb"\n[ \t]*\r*\n", content.strip(), maxsplit=_MOST_BLOCKS)[:_MOST_BLOCKS]:
         # Servers' answers of several lines come without the blank that folds them.
         lines = _NO_FIELD.sub(rb" \g<0>", block.lstrip(b"\r\n"))
         fields, _ = read_head(lines, 0, len(lines), Defects())

@@ -15,6 +15,7 @@ __all__ = ["ADDRESS", "MOST_REPORTS", "reports_for_people", "reports_of_ses", "w
 ADDRESS = re.compile(r"[^\s<>()\[\]\",;:@=]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+")
 MOST_REPORTS = 1000
 _LONGEST = 200_000  # characters
+_TOP = 20_000  # characters that are searched for a reason
 _REACH = 1500  # characters that follow an address and are about it
 # Below such a line stands the mail that is returned.
 _RETURNED = re.compile(
@@ -92,9 +93,15 @@ def reports_for_people(
         _GIVEN_UP.search(subject) or _GIVEN_UP.search(told)
     )
     found = list(_recipients(head, told, own))
+    top = told[:_TOP]
+    # Of a single recipient all is told; a code says more than words that resemble one.
+    alone = code_in(top) if len(found) == 1 else ""
+    in_general = status_of(top)
+    told_of: dict[str, str] = {}  #: the same is often said of many
     for address, below in found:
-        # Of a single recipient all is told; a code says more than words that resemble one.
-        status = (code_in(told) if len(found) == 1 else "") or status_of(below) or status_of(told)
+        if below not in told_of:
+            told_of[below] = alone or status_of(below) or in_general
+        status = told_of[below]
         if delayed and not status:
             status = "4.0.0"
         waits = delayed and status.startswith("4")

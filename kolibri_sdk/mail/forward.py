@@ -95,7 +95,8 @@ def _attached(root: Part) -> ForwardedMail | None:
     if root.content_type in ("multipart/report", "multipart/digest"):
         return None
     for leaf in root.leaves():
-        if leaf.content_type != "message/rfc822":
+        in_digest = leaf.parent is not None and leaf.parent.content_type == "multipart/digest"
+        if leaf.content_type != "message/rfc822" or in_digest:
             continue
         ignored = Defects()
         content = leaf.content(ignored)

@@ -205,3 +205,12 @@ def test_an_address_that_never_bounced_cannot_be_cleared(desk: Desk) -> None:
         with pytest.raises(LookupError, match="bounced address"):
             k.bounced.clear("x@y.example")
         assert k.bounced.frame().empty
+
+
+def test_a_mail_to_one_came_back_from_him_whatever_he_is_called_behind(desk: Desk) -> None:
+    rule = desk.root / "rules/outbound/incident/changed.yaml"
+    rule.write_text(rule.read_text().replace(f", {BOB}", ""))
+    change(desk)
+    come_back(desk, bounce(last(desk)["Message-ID"], "a.kuehn@behind.example"))
+    assert marks(desk) == [(ANNA, 1, 0, 1)]
+    assert outbox(desk) == [([ANNA], "failed")]

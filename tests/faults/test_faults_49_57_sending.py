@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from kolibri_sdk import PassReport, clock
+from kolibri_sdk import PassReport, clock, connect
 from tests.faults.conftest import NewDesk, Run
 from tests.faults.desk import INCIDENT, Desk
 from tests.project import letter
@@ -361,3 +361,26 @@ def test_fault_57_headers_of_ours_mean_nothing_on_incoming_mail(desk: Desk) -> N
     assert rules == ["incident"], "no rule sees them"
     ((headers,),) = desk.rows("SELECT headers FROM kolibri_message WHERE subject = 'Forged'")
     assert "kolibri-record" not in str(headers).lower()
+
+
+def test_fault_57_a_forged_authentication_result_means_nothing(desk: Desk) -> None:
+    desk.mailbox(trusted_authserv=["mx.kolibri.example"])
+    believes = "message.from.address === 'boss@kolibri.example' && "
+    believes += "message.authentication?.dmarc === 'pass'"
+    desk.rule("incident", INCIDENT | {"when": believes})
+    ours = "Authentication-Results: mx.kolibri.example; spf={0}; dkim={0}; dmarc={0}\n"
+    forged = (
+        "",
+        ours.format("fail") + ours.format("pass"),
+        "Authentication-Results: mx.evil.example; dmarc=pass\n",
+        "X-Kolibri-Authentication: pass\n",
+    )
+    for number, head in enumerate((*forged, ours.format("pass"))):
+        mail = letter(f"Pay {number}", sender="boss@kolibri.example")
+        desk.drop(head.encode() + mail)
+    desk.healthy_poll()
+    assert desk.titles() == [f"Pay {len(forged)}"], "only what our own server vouches for"
+    with connect(project=desk.root) as k:
+        frame = k.messages.frame(direction="in").set_index("subject")
+    assert list(frame["dmarc"].fillna("")) == ["", "fail", "", "", "pass"]
+    assert str(frame["spf"].dtype) == "string"
