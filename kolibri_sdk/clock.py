@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-__all__ = ["fixed", "is_running", "now", "sleep", "stopwatch", "utc"]
+__all__ = ["cpu_stopwatch", "fixed", "is_running", "now", "sleep", "stopwatch", "utc"]
 
 _sources: list[Callable[[], datetime]] = []  # the last one counts; empty is the real clock
 
@@ -57,6 +57,12 @@ def stopwatch() -> Callable[[], float]:
     """Start a stopwatch; calling what comes back gives the seconds since then."""
     started = time.perf_counter()
     return lambda: time.perf_counter() - started
+
+
+def cpu_stopwatch() -> Callable[[], float]:
+    """Like `stopwatch`, of the seconds that this thread computes: a busy machine adds none."""
+    started = time.thread_time()
+    return lambda: time.thread_time() - started
 
 
 @contextmanager

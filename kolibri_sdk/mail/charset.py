@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 __all__ = ["clean", "decode"]
@@ -166,10 +167,24 @@ def _damaged_utf8(data: bytes) -> str | None:
     return clean(text) if whole > 2 * broken else None
 
 
+# What text is in that has the label of another charset of its language, most often one of 7 bits.
+_INSTEAD = {
+    "iso2022_jp_ext": ("euc_jp", "cp932"),
+    "euc_jp": ("cp932",),
+    "cp932": ("euc_jp",),
+    "iso2022_kr": ("cp949",),
+    "hz": ("gb18030",),
+    "utf-7": ("cp1252",),
+}
+
+
 def _misnamed(data: bytes, name: str, label: str | None) -> tuple[str, str]:
-    try:
-        text, actual = data.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError:
+    text = None
+    for actual in ("utf-8", *_INSTEAD.get(codecs.lookup(name).name, ())):
+        with suppress(UnicodeDecodeError):
+            text = data.decode(actual)
+            break
+    else:
         text, actual = data.decode(name, "replace"), f"{label}, with replacements"
     return clean(text), f"text is not in the declared charset {label}; read as {actual}"
 

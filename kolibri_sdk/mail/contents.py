@@ -115,13 +115,13 @@ class _Reader:
         """Take in what a mail holds, and what the messages in it hold that are shown with it."""
         closed: list[bytes] = []
         for leaf in root.leaves():
+            if self._leaves and self._defects.out_of_time():
+                break
             content = leaf.content(self._defects)
             self._size += len(content)
             self._leaves += 1
             if self._size > LIMITS.decoded_bytes:
                 self._defects.exceed(LIMITS.decoded_bytes, "bytes of content")
-                break
-            if self._defects.out_of_time():
                 break
             disposition = self._sort_in(leaf, content, root)
             if leaf.content_type in _MESSAGES and content:

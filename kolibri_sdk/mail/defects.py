@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kolibri_sdk.clock import stopwatch
+from kolibri_sdk.clock import cpu_stopwatch
 from kolibri_sdk.mail.limits import LIMITS
 
 __all__ = ["Defects"]
@@ -23,7 +23,7 @@ class Defects:
 
     def __init__(self) -> None:
         self._found: dict[str, None] = {}
-        self._elapsed = stopwatch()
+        self._elapsed = cpu_stopwatch()
         self.exceeded: str = ""  #: the first limit that the mail exceeds, in words
 
     def note(self, defect: str | None) -> None:
@@ -48,7 +48,7 @@ class Defects:
         """Whether reading has taken as long as it may since these defects were begun."""
         late = self._elapsed() > LIMITS.seconds
         if late:
-            self.exceed(LIMITS.seconds, "seconds")
+            self.exceed(LIMITS.seconds, "seconds of computing")
         return late
 
     @property

@@ -25,7 +25,7 @@ class Limits:
     header_bytes: int = 256 * 1024  #: of the header block of one part
     addresses: int = 10_000  #: in all address headers together
     decoded_bytes: int = 200 * 1024 * 1024  #: of all parts together
-    seconds: float = 10.0  #: after which no further part is read
+    seconds: float = 10.0  #: of computing, after which no further part is read
 
     # Beyond these, something is read in another way; the mail still counts as complete.
     parameters: int = 200  #: of one header; further ones are passed over

@@ -111,8 +111,11 @@ _BLANK_LINE = re.compile(rb"\n\r?\n|\r\r")
 
 def _headers_alone(raw: bytes, error: Exception, trusted_authserv: Collection[str]) -> ParsedMail:
     """What a mail's headers tell, or nothing, where the parser has a fault."""
-    told = f"The mail meets a fault of the parser ({type(error).__name__}: {error})"
-    told = clean(told.encode("utf-8", "replace").decode())[:300]
+    if isinstance(error, MemoryError):
+        told = "The mail needs more memory than there is"
+    else:
+        told = f"The mail meets a fault of the parser ({type(error).__name__}: {error})"
+        told = clean(told.encode("utf-8", "replace").decode())[:300] + "; please report it"
     blank = _BLANK_LINE.search(raw)
     mail = ParsedMail(size=len(raw))
     with suppress(Exception):
@@ -120,9 +123,9 @@ def _headers_alone(raw: bytes, error: Exception, trusted_authserv: Collection[st
     return replace(
         mail,
         size=len(raw),
-        defects=(*mail.defects, "meets a fault of the parser"),
-        incomplete=f"{told}; its headers at most were read. Its raw bytes are kept; please report "
-        "it, and read them in a mail program",
+        defects=(*mail.defects, "could not be read beyond its headers"),
+        incomplete=f"{told}; at most its headers were read. Its raw bytes are kept; read them in a "
+        "mail program",
     )
 
 

@@ -90,6 +90,40 @@ def test_fault_26_the_same_bytes_delivered_twice(desk: Desk, at_once: bool) -> N
     assert states == ["duplicate", "stored"]
 
 
+DATES = {
+    "Thu, 1 Jan 1970 00:00:00 +0000": "1970-01-01T00:00:00+00:00",
+    "Thu, 31 Dec 2099 23:59:59 +0000": "2099-12-31T23:59:59+00:00",
+    "Fri, 1 May 2026 09:00:00 +1300": "2026-04-30T20:00:00+00:00",
+    "Fri, 1 May 2026 09:00:00 EST": "2026-05-01T14:00:00+00:00",
+    "Wed, 31 Dec 1969 23:59:59 +0000": None,
+    "Mon, 1 Jan 2125 00:00:00 +0000": None,
+    "Fri, 31 Feb 2026 25:61:00 +9999": None,
+    "yesterday": None,
+    "=?utf-8?q?=00?= \xff": None,
+}
+
+
+def test_fault_27_dates_of_1970_2099_other_zones_and_none_at_all(any_desk: Desk) -> None:
+    before = clock.now().replace(microsecond=0)
+    any_desk.drop(
+        *(
+            f"From: a@customer.example\r\nSubject: {n}\r\nDate: {date}\r\n".encode("latin-1")
+            + PLAIN
+            for n, date in enumerate(DATES)
+        )
+    )
+
+    any_desk.healthy_poll()
+
+    assert sorted(any_desk.titles()) == [str(n) for n in range(len(DATES))]
+    with any_desk.folder.open() as k:
+        mails = [k.messages[number + 1] for number in range(len(DATES))]
+        assert all(before <= mail.received_at <= clock.now() for mail in mails)
+        sent = {mail.subject: mail.sent_at for mail in mails}
+    told = [moment and moment.isoformat() for _, moment in sorted(sent.items())]
+    assert told == list(DATES.values())
+
+
 @pytest.mark.dovecot
 @pytest.mark.parametrize("where", ["fetch.before_server_mark", "fetch.after_server_mark"])
 @pytest.mark.parametrize("after", ["seen", "delete"])

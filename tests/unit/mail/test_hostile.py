@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kolibri_sdk import clock
 from kolibri_sdk.mail import LIMITS, newly_written, parse, parse_mail, plain_twin, sanitise
 from kolibri_sdk.mail.html import inline_css
 from kolibri_sdk.mail.structure import Part
@@ -66,10 +67,31 @@ def test_where_the_parser_stumbles_the_headers_are_read_and_it_is_said(
 
     mail = parse_mail(raw)
 
-    assert mail.incomplete.startswith("The mail meets a fault of the parser (ValueError: ill?);")
+    assert mail.incomplete.startswith("The mail meets a fault of the parser (ValueError: ill?); ")
     assert (mail.subject, str(mail.sender), mail.text, mail.size) == (
         *("VPN", "Anna <a@b.example>", "", len(raw)),
     )
+
+
+def test_a_mail_for_which_there_is_no_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(parse, "read_contents", too_much)
+    told = parse_mail(b"Subject: VPN\n\nx").incomplete
+    assert told.startswith("The mail needs more memory than there is; at most its headers were")
+
+
+def test_only_what_the_mail_itself_costs_counts_as_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spent = iter([0.0, *[LIMITS.seconds + 1] * 100])
+    monkeypatch.setattr(clock.time, "thread_time", lambda: next(spent))
+    mail = parse_mail(with_parts(3))
+    assert "exceeds the limit of 10.0 seconds of computing" in mail.defects
+    monkeypatch.undo()
+    monkeypatch.setattr(clock.time, "perf_counter", iter(range(0, 10_000, 60)).__next__)
+    assert parse_mail(with_parts(3)).defects == parse_mail(with_parts(2)).defects
 
 
 def test_where_the_parser_stumbles_over_the_headers_the_mail_is_a_blank(
