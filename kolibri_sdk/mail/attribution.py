@@ -21,7 +21,7 @@ _WROTE = re.compile(
     r"|skriver|schreef|geschreven|schrijft|napisał|napisała|napisali|napsal|napsala|napísal"
     r"|napísala|napisao|napisala|je napisal|написал|написала|написав|пишет|пише|писал"
     r"|kirjoitti|írta|yazdı|a scris|έγραψε|rašė|rakstīja|kirjutas)\b(?:\(a\)|/-?a)?"
-    r"|写道|寫道|님이 작성|のメール|書きました)",
+    r"|написа|כתב|كتب|نوشت|đã viết|menulis|เขียนว่า|写道|寫道|님이 작성|のメール|書きました)",
     re.I,
 )
 _PRONOUN = re.compile(

@@ -34,7 +34,7 @@ _DAEMON = re.compile(
     re.I,
 )
 _SUBJECT = re.compile(
-    r"undeliver|unzustellbar|nicht zustellbar|zustellung|zugestellt|non[- ]?deliver"
+    r"undeliver|unzustellbar|nicht zustellbar|zustell(?:ung|fehler)|zugestellt|non[- ]?deliver"
     r"|failure notice|deliver\w* (?:status|failure|has failed|failed|report|problem"
     r"|notification|error|delay)"
     r"|(?:returned|delayed) (?:e-?)?mail|returned to sender|returning to sender|delivery:"
@@ -48,7 +48,11 @@ _SUBJECT = re.compile(
     r"|mancato recapito|recapito non riuscito|impossibile recapitare|onbestelbaar|niet bezorgd"
     r"|falha na entrega|não (?:foi possível entregar|entregue)|nie ?dostarcz|не ?доставлен"
     r"|ошибка доставки|kan ikke leveres|ikke leveret|kunde inte levereras|ei voitu toimittaa"
-    r"|nedoruč|配信(?:不能|エラー)|无法投递|退信|投递失败",
+    r"|non recapitabile|non distribuable|não é possível entregar|inte (?:leverera|kunde)"
+    r"|ei voi toimittaa"
+    r"|nelze doručit|kézbesíth|teslim edilem|не удается доставить|nedoruč"
+    r"|配信(?:不能|エラー)|无法投递"
+    r"|退信|投递失败",
     re.I,
 )
 # What is said at the top of a bounce whose subject is that of the returned mail, or none.
@@ -124,7 +128,8 @@ def _looks_like_one(root: Part, subject: str, text: str) -> bool:
     if kind:
         return False
     null_path = head.first("return-path").replace(" ", "") == "<>"
-    daemon = _DAEMON.search(head.text("from")) is not None
+    sender = head.first("from")
+    daemon = _DAEMON.search(head.text("from") if "=?" in sender else sender) is not None
     if (null_path or daemon) and _SUBJECT.search(subject):
         return True
     top = text[:_TOP]

@@ -51,6 +51,10 @@ class Head:
     def __contains__(self, name: str) -> bool:
         return name in self._index
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether one of these headers (names in lower case) is there."""
+        return not names.isdisjoint(self._index)
+
     def all(self, name: str) -> list[str]:
         """All values of a header (name in lower case), unfolded, encoded-words left standing."""
         found = self._index.get(name, ())
