@@ -36,7 +36,12 @@ class Bundle(NamedTuple):
         return all(source.stat().st_mtime <= oldest for source in self.sources(root))
 
 
-BUNDLES = (Bundle("kolibri_sdk/sandbox/frontend", ("kolibri_sdk/sandbox/static/prelude.js",)),)
+BUNDLES = (
+    Bundle(
+        "kolibri_sdk/sandbox/frontend",
+        ("kolibri_sdk/sandbox/static/prelude.js", "kolibri_sdk/sandbox/static/analysis.js"),
+    ),
+)
 
 
 def build(root: Path = ROOT) -> None:

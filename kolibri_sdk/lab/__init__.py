@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kolibri_sdk.lab.backtest import backtest
+from kolibri_sdk.lab.explain import Explanation
 from kolibri_sdk.lab.plan import Plan
 from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.lab.trial import Trial
 
-__all__ = ["Plan", "Surroundings", "Trial", "backtest"]
+__all__ = ["Explanation", "Plan", "Surroundings", "Trial", "backtest"]

@@ -6,24 +6,19 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from kolibri_sdk.decide import Subject, decide_messages
+from kolibri_sdk.decide import decide_messages
 from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.frames import messages_of
-from kolibri_sdk.lab.mails import mails_to_try
+from kolibri_sdk.lab.mails import mails_to_try, subject_of
 from kolibri_sdk.lab.outcomes import Outcomes
 from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.lab.trial import Trial
-from kolibri_sdk.model.reference import Grade, ReferenceHit
 from kolibri_sdk.model.rule import InboundRule, RuleState
-from kolibri_sdk.model.stored import StoredMessage
 from kolibri_sdk.sandbox import Sandbox
 
-__all__ = ["backtest", "subject_of"]
+__all__ = ["backtest"]
 
 _CHUNK = 1000
-#: Grades that a mail has on arrival; the others (`created`, `accepted`) come of what happened to
-#: it later, and a condition must not see the future.
-_ON_ARRIVAL = {grade.value: grade for grade in Grade if grade.attaches}
 
 
 def backtest(
@@ -71,14 +66,6 @@ def backtest(
         if progress is not None:
             progress(start + len(mails), len(tried))
     return Trial(asked, tried, left_out, outcomes, sandbox, around)
-
-
-def subject_of(mail: StoredMessage, around: Surroundings) -> Subject:
-    """A mail with the record that its reference led to when it came."""
-    grade = _ON_ARRIVAL.get(mail.grade or "")
-    if mail.record is None or grade is None:
-        return Subject(mail)
-    return Subject(mail, ReferenceHit(mail.record, grade, "history"), around.records.get(mail.id))
 
 
 def _in_order(rules: Sequence[InboundRule]) -> list[InboundRule]:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from kolibri_sdk.decide import Subject
 from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.frames import TRIAL_LEFT_OUT, frame_of
+from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.model.message import Direction, MessageState
+from kolibri_sdk.model.reference import Grade, ReferenceHit
+from kolibri_sdk.model.stored import StoredMessage
 
-__all__ = ["arrivals", "mails_to_try"]
+__all__ = ["arrivals", "mails_to_try", "subject_of"]
 
 _NOT_READ = (MessageState.FETCHED.value, MessageState.UNPARSED.value)
+#: Grades that a mail has on arrival; the others (`created`, `accepted`) come of what happened to
+#: it later, and a condition must not see the future.
+_ON_ARRIVAL = {grade.value: grade for grade in Grade if grade.attaches}
 
 
 def mails_to_try(frame: pd.DataFrame, mailbox: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -67,3 +74,11 @@ def mails_to_try(frame: pd.DataFrame, mailbox: str) -> tuple[pd.DataFrame, pd.Da
 def arrivals(mails: pd.DataFrame) -> pd.Series[pd.Timestamp]:
     """When each mail came; where no server said so, when it was sent."""
     return mails["received_at"].fillna(mails["sent_at"])
+
+
+def subject_of(mail: StoredMessage, around: Surroundings) -> Subject:
+    """A mail with the record that its reference led to when it came."""
+    grade = _ON_ARRIVAL.get(mail.grade or "")
+    if mail.record is None or grade is None:
+        return Subject(mail)
+    return Subject(mail, ReferenceHit(mail.record, grade, "history"), around.records.get(mail.id))

@@ -11,8 +11,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from kolibri_sdk.errors import NotFound
-from kolibri_sdk.frames import TRIAL_DECISIONS, TRIAL_ERRORS, TRIAL_SUMMARY, frame_of
-from kolibri_sdk.lab.mails import arrivals
+from kolibri_sdk.frames import (
+    TRIAL_DECISIONS,
+    TRIAL_ERRORS,
+    TRIAL_SUMMARY,
+    frame_of,
+    messages_of,
+)
+from kolibri_sdk.lab.explain import Explanation, explained
+from kolibri_sdk.lab.mails import arrivals, subject_of
 from kolibri_sdk.lab.outcomes import FAILED, VERDICTS, Outcomes
 from kolibri_sdk.lab.pictures import Timeline
 from kolibri_sdk.lab.plan import Plan, plan_of
@@ -20,7 +27,7 @@ from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.lab.tables import figures, page, shown_table, table
 from kolibri_sdk.model.decision import Verdict
 from kolibri_sdk.model.rule import InboundRule
-from kolibri_sdk.sandbox import Sandbox
+from kolibri_sdk.sandbox import Sandbox, Script
 
 __all__ = ["Trial"]
 
@@ -223,6 +230,50 @@ class Trial:
     def plan(self) -> Plan:
         """What would be done: records, changes, notes, mails to whom and how many an hour."""
         return plan_of(self.rules, self.mails, self.outcomes, self._surroundings)
+
+    def explain(self, message: int, rule: str | None = None) -> Explanation:
+        """Why a rule said what it said of a mail: each leaf of its condition, and what it saw.
+
+        Parameters
+        ----------
+        message : int
+            The mail's id.
+        rule : str, optional
+            May be left out where there is one rule.
+
+        Raises
+        ------
+        NotFound
+            When the trial has no such mail or rule.
+        """
+        number, place = self.place(rule), self.position(message)
+        asked, outcomes = self.rules[number], self.outcomes
+        (mail,) = messages_of(self.mails.iloc[[place]])
+        inspection = self._sandbox.inspect([Script("when", asked.when)])["when"]
+        variables = subject_of(mail, self._surroundings).variables()
+        return Explanation(
+            rule=asked.name,
+            message=mail.id,
+            subject=mail.subject,
+            verdict=VERDICTS[outcomes.verdicts[number, place]].value,
+            reason=outcomes.faults[outcomes.reasons[number, place]][0],
+            tree=explained(inspection.tree, variables, self._sandbox) if inspection.tree else None,
+        )
+
+    def position(self, message: int) -> int:
+        """The place of a mail in ``mails``, by its id.
+
+        Raises
+        ------
+        NotFound
+            When it was not tried.
+        """
+        found = np.flatnonzero(self.mails["id"].to_numpy() == message)
+        if not len(found):
+            raise NotFound(
+                f"The mail {message} was not tried", "See .mails and .left_out for those that were"
+            )
+        return int(found[0])
 
     def __repr__(self) -> str:
         left = f", {len(self.left_out):,} left out" if len(self.left_out) else ""

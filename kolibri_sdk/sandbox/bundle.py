@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["PRELUDE"]
+__all__ = ["ANALYSIS", "PRELUDE"]
 
 PRELUDE = Path(__file__).parent / "static" / "prelude.js"
+ANALYSIS = PRELUDE.with_name("analysis.js")

@@ -17,7 +17,7 @@ import psutil
 
 from kolibri_sdk import clock
 from kolibri_sdk.errors import SandboxError
-from kolibri_sdk.sandbox.bundle import PRELUDE
+from kolibri_sdk.sandbox.bundle import ANALYSIS, PRELUDE
 from kolibri_sdk.sandbox.wire import HEADER_SIZE, frame, length
 
 __all__ = ["Child", "Failure"]
@@ -112,9 +112,10 @@ class Child:
             pipe.close()
 
     def _start(self) -> None:
-        if self.kind == "javascript" and not PRELUDE.is_file():
+        missing = [path for path in (PRELUDE, ANALYSIS) if not path.is_file()]
+        if self.kind == "javascript" and missing:
             raise SandboxError(
-                f"The sandbox's JavaScript has not been built: there is no {PRELUDE}",
+                f"The sandbox's JavaScript has not been built: there is no {missing[0]}",
                 "In a checkout run `python .hatch/build_bundles.py`; else reinstall kolibri-sdk",
             )
         self._owner = os.getpid()

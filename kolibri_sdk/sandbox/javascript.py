@@ -7,25 +7,34 @@ from typing import Any
 
 from py_mini_racer import JSParseException, MiniRacer
 
-from kolibri_sdk.sandbox.bundle import PRELUDE
+from kolibri_sdk.sandbox.bundle import ANALYSIS, PRELUDE
 
 __all__ = ["JavaScript"]
 
 
 class JavaScript:
-    """One isolate with the prelude in it; it answers ``prepare`` and ``decide``."""
+    """One isolate with the prelude in it; it answers ``prepare``, ``decide`` and ``inspect``."""
 
     def __init__(self) -> None:
         self._v8 = MiniRacer()
         self._v8.eval(PRELUDE.read_text(encoding="utf-8"))
         self._prepare: Any = self._v8.eval("prepare")
         self._decide: Any = self._v8.eval("decide")
+        # Read now, since later no file can be opened; compiled when it is first asked for.
+        self._analysis = ANALYSIS.read_text(encoding="utf-8")
+        self._inspect: Any = None
 
     def answer(self, operation: str, payload: str) -> str:
         """Take and give JSON; the payload of ``decide`` is not looked into on this side of V8."""
         if operation == "prepare":
             faults = json.loads(self._prepare(payload))
             return json.dumps([fault and self._placed(fault) for fault in faults])
+        if operation == "inspect":
+            if self._inspect is None:
+                self._v8.eval(self._analysis)
+                self._inspect = self._v8.eval("inspect")
+            found: str = self._inspect(payload)
+            return found
         reply: str = self._decide(payload)
         # Promise jobs run after the call has returned; an endless chain of them would otherwise
         # be blamed on the next batch.

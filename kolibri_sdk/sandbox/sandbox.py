@@ -11,7 +11,15 @@ from typing import Any
 
 from kolibri_sdk.sandbox.child import Child, Failure
 from kolibri_sdk.sandbox.evaluation import Evaluation, find_faults
-from kolibri_sdk.sandbox.values import Outcome, Rendered, RenderJob, Script, ScriptFault
+from kolibri_sdk.sandbox.inspection import inspect_scripts
+from kolibri_sdk.sandbox.values import (
+    Inspection,
+    Outcome,
+    Rendered,
+    RenderJob,
+    Script,
+    ScriptFault,
+)
 
 __all__ = ["Sandbox"]
 
@@ -130,6 +138,31 @@ class Sandbox:
         with self._lock:
             faults = find_faults(self._javascript, scripts)
         return {id_: ScriptFault(o.error, o.line, o.column) for id_, o in faults.items()}
+
+    def inspect(
+        self, scripts: Sequence[Script], shapes: Mapping[str, Any] | None = None
+    ) -> dict[str, Inspection]:
+        """Look at scripts without running them: their leaves, and what is likely a mistake; by id.
+
+        Parameters
+        ----------
+        scripts : sequence of Script
+            With unique ids.
+        shapes : mapping, optional
+            What the variables hold, as ``kolibri_sdk.model.binding.SHAPES`` tells it; without it,
+            names of fields are not looked at.
+
+        Raises
+        ------
+        SandboxError
+            The child process cannot be started.
+        """
+        _check_unique(scripts)
+        if not scripts:
+            return {}
+        with self._lock:
+            found = inspect_scripts(self._javascript, scripts, shapes or {})
+        return {script.id: one for script, one in zip(scripts, found, strict=True)}
 
     def render(self, jobs: Sequence[RenderJob]) -> list[Rendered]:
         """Render templates, each within the deadline; a failing one does not touch the others.

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Outcome", "RenderJob", "Rendered", "Script", "ScriptFault", "Status"]
+__all__ = [
+    "Finding",
+    "Inspection",
+    "Outcome",
+    "Part",
+    "RenderJob",
+    "Rendered",
+    "Script",
+    "ScriptFault",
+    "Status",
+]
 
 Status = Literal["ok", "error", "timeout", "crash"]
 
@@ -101,3 +111,55 @@ class Rendered:
     error: str = ""
     template: str = ""
     line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an expression: a leaf, or leaves joined by ``&&``, ``||``, ``!`` or ``?:``.
+
+    Parameters
+    ----------
+    kind : {"and", "or", "not", "if", "leaf", "opaque"}
+        ``if`` has test, then and else as parts; ``opaque`` is a leaf that cannot be looked into.
+    text : str
+        Its source.
+    line, column : int
+        Where it begins in the expression, counted from 1.
+    parts : tuple of Part
+        What is joined.
+    seen : tuple of str
+        For a leaf: what it reads of its variables, such as ``message.subject``.
+    """
+
+    kind: Literal["and", "or", "not", "if", "leaf", "opaque"]
+    text: str
+    line: int
+    column: int
+    parts: tuple[Part, ...] = ()
+    seen: tuple[str, ...] = ()
+
+    @property
+    def leaves(self) -> tuple[Part, ...]:
+        """All leaves below it, in their order; of a leaf, itself."""
+        if not self.parts:
+            return (self,)
+        return tuple(leaf for part in self.parts for leaf in part.leaves)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is likely a mistake in an expression that can be compiled, and its mend."""
+
+    message: str
+    mend: str
+    line: int
+    column: int
+    severity: Literal["error", "warning"] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What looking at an expression shows; of one that cannot be compiled, nothing."""
+
+    tree: Part | None = None
+    findings: tuple[Finding, ...] = ()
