@@ -33,7 +33,6 @@ __all__ = ["ImapSource"]
 
 RECONNECTS = 24  #: per batch: enough to corner two mails on which the server hangs up
 WHOLE = "(UID FLAGS INTERNALDATE BODY.PEEK[])"  # PEEK: the flags stay as they are
-SIZE = "(UID RFC822.SIZE)"
 ARRIVAL = "(UID INTERNALDATE)"
 LIST_ANEW = 600.0  #: seconds after which a folder is listed though nothing has changed in it
 MOST_WATCHED = 4  #: folders that are watched by IDLE, each on a connection of its own
@@ -259,8 +258,8 @@ class ImapSource:
         sizes: dict[str, int | None] = {mail.uid: mail.size for mail in listed}
         if unknown:
             with self._endpoint.told("asking for sizes"):
-                answers, _ = self._session.fetch(unknown, SIZE)
-            sizes |= {str(uid): answer.size for uid, answer in answers.items()}
+                told = self._session.sizes(unknown)
+            sizes |= {str(uid): size for uid, size in told.items()}
         for mail in listed:
             yield Listed(mail.uid, sizes[mail.uid], mail.seen)
 

@@ -22,6 +22,10 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _LITERAL = re.compile(rb"BODY\[\] \{(\d+)\}$", re.IGNORECASE)
+#: As most servers answer us; whatever looks different is read piece by piece.
+_USUAL = re.compile(
+    rb"\d+ \(UID (\d+) FLAGS \(([^)]*)\) (INTERNALDATE \"[^\"]{26}\") BODY\[\] \{(\d+)\}"
+)
 _QUOTED = re.compile(rb'BODY\[\] "((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 
 
@@ -79,11 +83,33 @@ def read_answers(parts: Iterable[Part]) -> dict[int, Answer]:
     (b'hi', True)
     """
     answers: dict[int, Answer] = {}
-    for outline, literal in _responses(parts):
+    left: list[Part] = []
+    before: tuple[bytes, bytes] | None = None  # what may turn out to be a usual answer
+    for part in parts:
+        if before is not None and part == b")" and (usual := _usual(*before)):
+            answers[usual.uid] = usual
+            before = None
+            continue
+        if before is not None:
+            left.append(before)
+        before = part if isinstance(part, tuple) else None
+        if before is None:
+            left.append(part)
+    if before is not None:
+        left.append(before)
+    for outline, literal in _responses(left):
         answer = _read(outline, literal)
         if answer and (answer.raw is not None or answer.uid not in answers):
             answers[answer.uid] = answer
     return answers
+
+
+def _usual(text: bytes, literal: bytes) -> Answer | None:
+    told = _USUAL.fullmatch(text)
+    if told is None or not literal or len(literal) != int(told[4]):
+        return None
+    seen = b"\\seen" in told[2].lower().split()
+    return Answer(int(told[1]), seen, _moment(_DATE.match(told[3])), None, literal)
 
 
 def _responses(parts: Iterable[Part]) -> Iterable[tuple[bytes, bytes | None]]:

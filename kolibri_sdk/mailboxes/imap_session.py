@@ -28,6 +28,8 @@ __all__ = ["LINE_LOST", "ImapSession", "Opened"]
 IDLE_AGAIN = 240.0  #: seconds: routers that translate addresses forget a silent line after 300
 GOODBYE = 5.0  #: seconds that we wait for the answer to a goodbye, which nobody needs
 LINE_LOST = (imaplib.IMAP4.abort, OSError)
+_UID_SIZE = re.compile(rb"[( ]UID (\d+)\b[^\n]*? RFC822\.SIZE (\d+)", re.IGNORECASE)
+_SIZE_UID = re.compile(rb"[( ]RFC822\.SIZE (\d+)\b[^\n]*? UID (\d+)", re.IGNORECASE)
 _COPIED = re.compile(rb"\[COPYUID (\d+) [\d:,]+ ([\d:,]+)\]", re.IGNORECASE)  # RFC 4315
 _SAID = re.compile(rb"\[(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d+)\]", re.IGNORECASE)
 SEARCH_WINDOW = 80_000  #: UIDs asked for at once: imaplib reads no line over 1,000,000 bytes
@@ -152,18 +154,26 @@ class ImapSession:
     def fetch(self, uids: Sequence[int], items: str) -> tuple[dict[int, Answer], str]:
         """What the server says of these mails, and its refusal where it refused some of it."""
         self.received()  # what came unasked before
-        refusal, parts = "", []
         try:
-            typ, data = self.client.line.uid("FETCH", uid_set(uids), items)
-            if typ == "OK":
-                parts = data
-            else:
-                refusal = answer_text(data[-1])
+            refusal = self.client.line.uid_fetch(uid_set(uids), items)
         except imaplib.IMAP4.abort:
             raise
         except imaplib.IMAP4.error as error:  # BAD
             refusal = answer_text(error)
-        return read_answers(parts) | self.received(), refusal
+        return self.received(), refusal
+
+    def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """How many bytes each mail has, as far as the server says so."""
+        self.received()
+        with suppress(imaplib.IMAP4.error):
+            try:
+                self.client.line.uid_fetch(uid_set(uids), "(UID RFC822.SIZE)")
+            except imaplib.IMAP4.abort as lost:
+                raise OSError(str(lost)) from lost
+        parts = self.client.line.untagged_responses.pop("FETCH", ())
+        told = b"\n".join(part for part in parts if isinstance(part, bytes))
+        found = {int(uid): int(size) for uid, size in _UID_SIZE.findall(told)}
+        return found | {int(uid): int(size) for size, uid in _SIZE_UID.findall(told)}
 
     def received(self) -> dict[int, Answer]:
         """Answers that came and were not yet taken, as when the line broke after them."""

@@ -40,7 +40,7 @@ def _fetching(dovecot: Dovecot, settings: Settings) -> Iterator[Result]:
     user = filled(dovecot, settings.mails)
     mailbox = _mailbox(dovecot, user)
     seconds = in_turn(
-        settings.rounds + 2,
+        settings.rounds * 3,
         raw=lambda: _raw_socket(dovecot, user, settings.mails),
         kolibri=lambda: _source(mailbox, settings.mails),
     )
@@ -65,17 +65,19 @@ def _source(mailbox: Mailbox, count: int) -> float:
 
 
 def _raw_socket(dovecot: Dovecot, user: str, count: int) -> float:
-    """What any reader has to do: ask for batches, and cut the stream into mails."""
+    """What any reader has to do: ask for batches, cut the stream into mails, hand these over."""
     started = time.perf_counter()
     with _logged_in(dovecot, user) as line, line.makefile("rwb") as stream:
         fetched = 0
         for start in range(1, count + 1, _BATCH):
             stream.write(b"a UID FETCH %d:%d (UID BODY.PEEK[])\r\n" % (start, start + _BATCH - 1))
             stream.flush()
+            batch = []
             while not (text := stream.readline()).startswith(b"a OK"):
                 literal = _LITERAL.search(text)
                 if literal is not None:
-                    fetched += len(stream.read(int(literal[1]))) > 0
+                    batch.append(stream.read(int(literal[1])))
+            fetched += len(batch)
     assert fetched == count
     return time.perf_counter() - started
 
