@@ -24,7 +24,7 @@ from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.stored import StoredAttachment, StoredMessage
 from kolibri_sdk.pipeline import System
 from kolibri_sdk.reference import accept, attach, detach, dismiss
-from kolibri_sdk.store import blobs, decisions, messages, suggestions
+from kolibri_sdk.store import blobs, decisions, messages, past, suggestions
 from kolibri_sdk.store.schema import message as table
 
 __all__ = ["AttachmentView", "MessageView", "Messages", "moment", "record_key"]
@@ -106,6 +106,39 @@ class Messages:
         with self._system.store.read() as tx:
             rows = messages.select(tx, *conditions, columns=needed)
         return mail_frame(rows, chosen)
+
+    def labels(self, frame: pd.DataFrame, field: str) -> pd.Series[Any]:
+        """What people made of the mails of a frame: a field of their records, to judge rules by.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Of ``k.messages.frame()``.
+        field : str
+            Such as the group, or the category that a record is closed with.
+
+        Returns
+        -------
+        Series
+            With the frame's index: the value that a person (or a program other than our rules)
+            last gave the field; missing where nobody did, or there is no record.
+
+        Examples
+        --------
+        >>> labels = k.messages.labels(mail, "group")                # doctest: +SKIP
+        >>> rule.backtest(mail).score(labels, "network")             # doctest: +SKIP
+        """
+        tied = frame[["entity", "record_key"]].dropna()
+        keys = {
+            index: RecordKey(entity=entity, key=key)
+            for index, entity, key in zip(
+                tied.index, tied["entity"], tied["record_key"], strict=True
+            )
+        }
+        with self._system.store.read_only() as tx:
+            values = past.set_by_people(tx, keys.values(), field)
+        found = [values.get(keys[index]) if index in keys else None for index in frame.index]
+        return pd.Series(found, index=frame.index, name=field, dtype="object")
 
     def suggestions(
         self, *, state: str | None = "open", mailbox: str | None = None

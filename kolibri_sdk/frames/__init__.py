@@ -23,6 +23,9 @@ from kolibri_sdk.frames.trials import (
     TRIAL_EFFECTS,
     TRIAL_ERRORS,
     TRIAL_LEFT_OUT,
+    TRIAL_MATRIX,
+    TRIAL_MEASURES,
+    TRIAL_PAIRS,
     TRIAL_SUMMARY,
 )
 
@@ -41,6 +44,9 @@ __all__ = [
     "TRIAL_EFFECTS",
     "TRIAL_ERRORS",
     "TRIAL_LEFT_OUT",
+    "TRIAL_MATRIX",
+    "TRIAL_MEASURES",
+    "TRIAL_PAIRS",
     "TRIAL_SUMMARY",
     "USERS",
     "FrameColumn",

@@ -10,6 +10,9 @@ __all__ = [
     "TRIAL_EFFECTS",
     "TRIAL_ERRORS",
     "TRIAL_LEFT_OUT",
+    "TRIAL_MATRIX",
+    "TRIAL_MEASURES",
+    "TRIAL_PAIRS",
     "TRIAL_SUMMARY",
 ]
 
@@ -89,4 +92,38 @@ TRIAL_CONFLICTS = {
     "earlier_value": FrameColumn("object", "to this"),
     "later": FrameColumn("string", "the rule that wins"),
     "later_value": FrameColumn("object", "with this"),
+}
+
+#: ``trial.score(…).measures``: precision, recall and F1 of a rule.
+TRIAL_MEASURES = {
+    "measure": FrameColumn("string", "precision, recall, f1"),
+    "value": FrameColumn("float64", "from 0 to 1; missing where nothing can be said"),
+    "low": FrameColumn("float64", "lower end of the 95 % interval (Wilson)"),
+    "high": FrameColumn("float64", "upper end"),
+    "of": FrameColumn("int64", "labelled mails that it is a share of"),
+}
+
+#: ``trial.matrix().rules``: one row per rule, in their order.
+TRIAL_MATRIX = {
+    "rule": FrameColumn("string", "name of the rule"),
+    "matches": FrameColumn("int64", "mails that it matches, where no stop keeps it from them"),
+    "coverage": FrameColumn("float64", "share of all mails"),
+    "alone": FrameColumn("int64", "matches that no other rule shares"),
+    "overlap": FrameColumn("int64", "matches that another rule shares"),
+    "conflicts": FrameColumn("int64", "mails of which it and another want different things"),
+    "shadowed": FrameColumn("int64", "mails it would match, had no earlier rule said stop"),
+    "shadowed_by": FrameColumn("string", "which rules those are, the most frequent first"),
+    "shadows": FrameColumn("int64", "mails that a later rule would match, had this not said stop"),
+    "never_fires": FrameColumn("bool", "it matches no mail"),
+    "order_sensitive": FrameColumn("bool", "another place in the order would change the outcome"),
+    "marginal": FrameColumn("int64", "mails that would be treated otherwise without this rule"),
+}
+
+#: ``trial.matrix().pairs``: one row per pair of rules that meet on a mail.
+TRIAL_PAIRS = {
+    "rule": FrameColumn("string", "the earlier one"),
+    "other": FrameColumn("string", "the later one"),
+    "both": FrameColumn("int64", "mails that both would match"),
+    "conflicts": FrameColumn("int64", "those of which they want different things"),
+    "shadowed": FrameColumn("int64", "those that the earlier one's stop keeps from the later"),
 }

@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from kolibri_sdk.decide import decide_messages
 from kolibri_sdk.errors import ConfigurationError
-from kolibri_sdk.frames import messages_of
-from kolibri_sdk.lab.mails import mails_to_try, subject_of
-from kolibri_sdk.lab.outcomes import Outcomes
+from kolibri_sdk.lab.deciding import decided_outcomes
+from kolibri_sdk.lab.mails import mails_to_try
 from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.lab.trial import Trial
 from kolibri_sdk.model.rule import InboundRule, RuleState
 from kolibri_sdk.sandbox import Sandbox
 
 __all__ = ["backtest"]
-
-_CHUNK = 1000
 
 
 def backtest(
@@ -58,13 +54,7 @@ def backtest(
     asked = _in_order([rule for rule in rules if rule.state is not RuleState.DRAFT])
     mailbox = rules[0].mailbox if rules else ""
     tried, left_out = mails_to_try(frame, mailbox)
-    outcomes = Outcomes(asked, len(tried))
-    for start in range(0, len(tried) if asked else 0, _CHUNK):
-        mails = messages_of(tried.iloc[start : start + _CHUNK])
-        subjects = [subject_of(mail, around) for mail in mails]
-        outcomes.take(start, decide_messages(asked, subjects, sandbox, around.entities))
-        if progress is not None:
-            progress(start + len(mails), len(tried))
+    outcomes = decided_outcomes(asked, tried, sandbox, around, progress)
     return Trial(asked, tried, left_out, outcomes, sandbox, around)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["INK", "Picture", "Timeline", "quiet_frame"]
+__all__ = ["INK", "HeatMap", "Picture", "Timeline", "quiet_frame"]
 
 _COLOURS = ("#0e8a7d", "#c98a1b", "#5b7fc7", "#b0568f", "#7d8f2e", "#c4513d")
 _QUIET = "#a3abb3"
@@ -19,6 +20,7 @@ INK = "#757d86"  # 4.2 : 1 on white, 4.6 : 1 on a dark page
 _INCHES = (7.6, 2.9)
 _DOTS_PER_INCH = 144
 _MOST_RULES = len(_COLOURS)
+_MOST_WRITTEN = 15  # rules in a heat map whose shares can be read
 
 
 class Picture:
@@ -104,3 +106,46 @@ class Timeline(Picture):
         total = self.counts["mails"].sum()
         told = ", ".join(f"{name} {self.counts[name].sum():,}" for name in self.shown)
         return f"<{total:,} mails in {len(self.counts)} periods; matched by {told}>"
+
+
+class HeatMap(Picture):
+    """Of each rule's matches (a row), the share that another rule (a column) has too.
+
+    Parameters
+    ----------
+    overlap : DataFrame
+        As ``trial.matrix().overlap`` gives it.
+    """
+
+    inches = (6.4, 5.2)
+
+    def __init__(self, overlap: pd.DataFrame) -> None:
+        self.overlap = overlap
+        super().__init__()
+
+    def draw(self, axes: Axes) -> None:
+        """A square per pair, its share written in where there is room."""
+        from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415
+
+        counts = self.overlap.to_numpy(float)
+        own = counts.diagonal()[:, None]
+        shares = np.divide(counts, own, out=np.zeros_like(counts), where=own > 0)
+        # The accent on nothing: both a light and a dark page show through where there is no overlap
+        colours = LinearSegmentedColormap.from_list("overlap", ["#0e8a7d00", "#0e8a7dff"])
+        axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
+        names = list(self.overlap.index)
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+        axes.set_yticks(range(len(names)), names)
+        quiet_frame(axes)
+        if len(names) <= _MOST_WRITTEN:
+            for row, line in enumerate(shares):
+                for column, share in enumerate(line):
+                    if share:
+                        ink = "#ffffff" if share > 0.6 else INK
+                        axes.text(
+                            column, row, f"{share:.0%}", ha="center", va="center", color=ink, size=8
+                        )
+        axes.set_xlabel("share of the row's matches that this rule has too", color=INK)
+
+    def __repr__(self) -> str:
+        return f"<overlap of {len(self.overlap)} rules>"

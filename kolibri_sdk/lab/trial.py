@@ -18,8 +18,12 @@ from kolibri_sdk.frames import (
     frame_of,
     messages_of,
 )
+from kolibri_sdk.lab.deciding import decided_outcomes
 from kolibri_sdk.lab.explain import Explanation, explained
+from kolibri_sdk.lab.judge import Score, label_values
+from kolibri_sdk.lab.leaves import Leaves
 from kolibri_sdk.lab.mails import arrivals, subject_of
+from kolibri_sdk.lab.matrix import Matrix
 from kolibri_sdk.lab.outcomes import FAILED, VERDICTS, Outcomes
 from kolibri_sdk.lab.pictures import Timeline
 from kolibri_sdk.lab.plan import Plan, plan_of
@@ -230,6 +234,59 @@ class Trial:
     def plan(self) -> Plan:
         """What would be done: records, changes, notes, mails to whom and how many an hour."""
         return plan_of(self.rules, self.mails, self.outcomes, self._surroundings)
+
+    def score(self, label: Any, positive: Any = None, rule: str | None = None) -> Score:
+        """Judge a rule by labels.
+
+        Parameters
+        ----------
+        label : str, Series or mapping
+            A column of the frame, a Series with the frame's index (such as
+            ``k.messages.labels(frame, "group")``), or a mapping by the mails' ids. A missing label
+            is an unknown outcome, and counts apart.
+        positive : object or list, optional
+            The label, or labels, that the rule should match; True by default.
+        rule : str, optional
+            May be left out where there is one rule.
+
+        Raises
+        ------
+        NotFound
+            When there is no such column or rule.
+        ConfigurationError
+            When no mail has such a label.
+        """
+        place = self.place(rule)
+        chosen = positive if isinstance(positive, list | tuple | set | frozenset) else [positive]
+        return Score(
+            self.rules[place].name,
+            self.mails,
+            self.outcomes.are(Verdict.MATCH)[place],
+            label_values(self.mails, label),
+            None if positive is None else chosen,
+            lambda mails: self._leaves(place, mails),
+        )
+
+    def _leaves(self, place: int, mails: pd.DataFrame) -> Leaves | None:
+        source = Script("when", self.rules[place].when)
+        tree = self._sandbox.inspect([source])["when"].tree
+        return Leaves(tree, mails, self._sandbox, self._surroundings) if tree else None
+
+    def matrix(self) -> Matrix:
+        """The rules against each other: overlap, conflict, shadowed by order, marginal effect."""
+        free = self.outcomes.are(Verdict.MATCH)
+        if self.outcomes.are(Verdict.SKIPPED).any():
+            free = self._unstopped()
+        return Matrix(self.rules, self.outcomes, free)
+
+    def _unstopped(self) -> Bits:
+        """What each rule would match if none ended the list."""
+        freed = [
+            rule.model_copy(update={"stop": False, "on_error": "continue", "then": ()})
+            for rule in self.rules
+        ]
+        outcomes = decided_outcomes(freed, self.mails, self._sandbox, self._surroundings)
+        return outcomes.are(Verdict.MATCH)
 
     def explain(self, message: int, rule: str | None = None) -> Explanation:
         """Why a rule said what it said of a mail: each leaf of its condition, and what it saw.

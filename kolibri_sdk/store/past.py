@@ -12,7 +12,7 @@ from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.store.records import Tables
 from kolibri_sdk.store.schema import event
 
-__all__ = ["records_at"]
+__all__ = ["records_at", "set_by_people"]
 
 
 def records_at(
@@ -62,3 +62,26 @@ def _changes(tx: sa.Connection, record: RecordKey) -> list[tuple[datetime, dict[
         event.c.entity == record.entity, event.c.record_key == record.key
     )
     return [(row.at, row.before) for row in tx.execute(query.order_by(event.c.id))]
+
+
+def set_by_people(
+    tx: sa.Connection, wanted: Iterable[RecordKey], field: str
+) -> dict[RecordKey, Any]:
+    """The value that a person, or another program, last gave a field of each record.
+
+    What a rule of ours wrote is no proof that the rule was right, so it does not count; a record
+    whose field no other has ever set is left out.
+    """
+    found: dict[RecordKey, Any] = {}
+    for record in dict.fromkeys(wanted):
+        query = sa.select(event.c.before, event.c.after).where(
+            event.c.entity == record.entity,
+            event.c.record_key == record.key,
+            event.c.cause.is_(None),
+            event.c.after.is_not(None),
+        )
+        for row in tx.execute(query.order_by(event.c.id)):
+            value = row.after.get(field)
+            if value is not None and value != (row.before or {}).get(field):
+                found[record] = value
+    return found

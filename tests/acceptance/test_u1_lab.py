@@ -125,3 +125,16 @@ def test_a_draft_is_tried_beside_the_rules_that_run(busy: Desk) -> None:
     narrower = rules.named("urgent").but(when="false")
     assert narrower.digest != rules.named("urgent").digest
     assert len(narrower.backtest(frame).matches()) == 0
+
+
+def test_labels_are_what_people_made_of_the_mails_and_no_rule(busy: Desk) -> None:
+    k = busy.k
+    k.records["incident", 1].update(group="network")
+    k.records["incident", 1].update(group="telephony")
+    frame = k.messages.frame(mailbox="support", direction="in")
+    labels = k.messages.labels(frame, "group")
+    assert sorted(labels.dropna()) == ["telephony", "telephony"], "request and reply"
+    assert k.messages.labels(frame, "title").isna().all(), "titles were set by a rule"
+    rule = InboundRule("vpn", mailbox="support", when="/vpn/i.test(message.subject)")
+    score = rule.backtest(frame).score(labels, "telephony")
+    assert (score.true_positives, score.false_negatives, score.unlabelled) == (2, 0, 0)
