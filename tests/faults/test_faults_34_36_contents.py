@@ -54,7 +54,19 @@ def test_fault_34_winmail_nested_messages_smime_reports_and_calendars(desk: Desk
 
 NAMES = [
     *("../../etc/x", "..", "C:\\x", "a\x00b", "x" * 4096, "x" * 4096, "invoice\u202efdp.exe"),
-    *("report.pdf", "REPORT.pdf", "report (2).pdf", "CON", "/", "~/.ssh/id_rsa", "a\nb", ""),
+    *(
+        "a (2).txt",
+        "a.txt",
+        "a.txt",
+        "report.pdf",
+        "REPORT.pdf",
+        "report (2).pdf",
+        "CON",
+        "/",
+        "~/.ssh/id_rsa",
+        "a\nb",
+        "",
+    ),
 ]
 
 

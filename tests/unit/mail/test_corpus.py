@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from kolibri_sdk.mail import parse_mail
 from kolibri_sdk.model.message import ParsedMail
 
 CORPUS = Path(__file__).parents[2] / "corpus"
+POLICY = Path(__file__).parents[3] / "docs" / "mail.md"
 MAILS = sorted(CORPUS.glob("*.eml"))
 
 
@@ -32,6 +34,8 @@ def told(mail: ParsedMail, field: str) -> Any:
             return [{name: getattr(report, name) for name in names} for report in value]
         case "forwarded":
             return value and value.as_json()
+        case "headers":
+            return [list(header) for header in value]
         case "sent_at":
             return value and value.isoformat()
         case _:
@@ -53,3 +57,13 @@ def test_every_expectation_has_its_mail() -> None:
     stems = {path.name.removesuffix(".expected.json") for path in CORPUS.glob("*.json")}
     assert stems == {path.stem for path in MAILS}
     assert len(MAILS) > 40
+
+
+def test_the_written_policy_names_mails_that_are_there() -> None:
+    stems = {path.stem for path in MAILS}
+    rows = [line.split("|") for line in POLICY.read_text(encoding="utf-8").splitlines()]
+    named = {
+        name for row in rows if len(row) == 5 for name in re.findall(r"`([a-z0-9-]+)`", row[-2])
+    }
+    assert len(named) > 40
+    assert named <= stems
