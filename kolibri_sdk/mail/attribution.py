@@ -75,6 +75,8 @@ def attribution_length(lines: Sequence[str], position: int) -> int:
         below = _first_below(lines, position + count)
         if _is_attribution(chunk, opened=opened, quoted=below.startswith((">", "|"))):
             return count
+        if text.endswith((":", "：")) and _WROTE.search(chunk):
+            return 0  # whole, and none; the lines below begin another
         if not opened and not _may_go_on(first, lines, position):
             return 0
     return 0

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kolibri_sdk import clock
@@ -152,6 +152,7 @@ def test_html_that_would_kill_the_engines_never_reaches_them(treat: object) -> N
     assert "inner" in treat("<div>" * 200_000 + "inner")
 
 
+@example(["On 1 a@b wrote:", "Von: x", "On 1 a@b wrote:", "> a"])
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["> a", "On 1 a@b wrote:", "-- ", "", "Von: x", "text", "_" * 30])))
 def test_cutting_a_reply_never_invents_and_empties_only_a_quote(lines: list[str]) -> None:
