@@ -70,7 +70,7 @@ def _do(
         dropped = [[one.value, one.reason] for one in queued.dropped]
         return {
             "outbox": list(queued.items),
-            **({"held": queued.held} if queued.held else {}),
+            **({"held": queued.held, "because": list(queued.reasons)} if queued.held else {}),
             **({"dropped": dropped} if dropped else {}),
         }
     assert action.call is not None

@@ -16,7 +16,7 @@ from kolibri_sdk.model.message import Address
 from kolibri_sdk.model.reference import ReferenceHit
 from kolibri_sdk.model.rule import InboundRule, SendMail
 from kolibri_sdk.model.stored import ActivityEntry, StoredMessage
-from kolibri_sdk.outbox import MailRequest, Queued, Resolved, enqueue, resolve
+from kolibri_sdk.outbox import MailRequest, Provoked, Queued, Resolved, enqueue, resolve
 from kolibri_sdk.rulebook import Rulebook
 from kolibri_sdk.store import Tables, activity
 
@@ -104,6 +104,11 @@ class ActionScene:
             record_key=self.record_key,
             record=self.record or {},
             answers=answers,
+            provoked=Provoked.by(
+                self.message,
+                self.hit.record if self.hit else None,
+                self.hit.grade.value if self.hit else None,
+            ),
         )
         return enqueue(self.tx, request)
 

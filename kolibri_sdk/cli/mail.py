@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from kolibri_sdk.cli.application import app
-from kolibri_sdk.cli.options import Database, Json, ProjectFolder, RulesFolder, open_project
-from kolibri_sdk.cli.printing import print_json, print_table
+from kolibri_sdk.cli.options import Database, Json, ProjectFolder, RulesFolder, Who, open_project
+from kolibri_sdk.cli.printing import print_json, print_table, say
+from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.model.outbox import OutboxState
 
-__all__ = ["list_outbox", "outbox"]
+__all__ = ["cancel_mails", "list_outbox", "outbox", "release_mails"]
 
 outbox = typer.Typer(no_args_is_help=True, help="Mail to be sent, being sent, and sent.")
 app.add_typer(outbox, name="outbox")
@@ -53,3 +54,45 @@ def list_outbox(
             for row in frame.to_dict(orient="records")
         ],
     )
+
+
+Mails = Annotated[list[int] | None, typer.Argument(help="Numbers, as `kolibri outbox list` says.")]
+Every = Annotated[bool, typer.Option("--all", help="All that are held.")]
+Of = Annotated[str | None, typer.Option("--mailbox", "-M", help="With --all: only of this one.")]
+
+
+@outbox.command(name="release")
+def release_mails(
+    mails: Mails = None,
+    every: Every = False,
+    mailbox: Of = None,
+    project: ProjectFolder = None,
+    database: Database = None,
+    rules: RulesFolder = None,
+) -> None:
+    """Let held mails go out in the next pass."""
+    with open_project(project, database, rules) as k:
+        number = k.outbox.release(_chosen(mails, every), mailbox=mailbox)
+    say(f"{number:,} released; they go out in the next pass.")
+
+
+@outbox.command(name="cancel")
+def cancel_mails(
+    mails: Mails = None,
+    every: Every = False,
+    mailbox: Of = None,
+    by: Who = None,
+    project: ProjectFolder = None,
+    database: Database = None,
+    rules: RulesFolder = None,
+) -> None:
+    """See that mails which are held or queued never go out."""
+    with open_project(project, database, rules, by) as k:
+        number = k.outbox.cancel(_chosen(mails, every), mailbox=mailbox)
+    say(f"{number:,} cancelled.")
+
+
+def _chosen(mails: list[int] | None, every: bool) -> list[int] | Literal["held"]:
+    if bool(mails) == every:
+        raise ConfigurationError("It is not said which mails", "Give numbers, or --all, not both")
+    return mails or "held"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
 
 import pandas as pd
 
 from kolibri_sdk.client.display import listing
 from kolibri_sdk.client.trying import InboundRule, InboundRules
-from kolibri_sdk.errors import NotFound
+from kolibri_sdk.errors import ConfigurationError, NotFound
 from kolibri_sdk.frames import DECISIONS, OUTBOX, RUNS, USERS, frame_of
 from kolibri_sdk.mailboxes import MailboxCheck, check_mailbox
 from kolibri_sdk.model.mailbox import Mailbox
@@ -17,6 +17,7 @@ from kolibri_sdk.model.oauth2 import GrantState
 from kolibri_sdk.model.rule import OutboundRule
 from kolibri_sdk.model.template import Template
 from kolibri_sdk.model.user import User
+from kolibri_sdk.outbox import cancel, release
 from kolibri_sdk.pipeline import ReconcileReport, System, log_in, reconcile
 from kolibri_sdk.store import decisions, outbox, runs, users
 from kolibri_sdk.store.schema import outbox as outbox_table
@@ -215,6 +216,41 @@ class Outbox:
         ]
         with self._system.store.read() as tx:
             return frame_of(outbox.select(tx, *conditions), OUTBOX)
+
+    def release(self, mails: Iterable[int] | Literal["held"], *, mailbox: str | None = None) -> int:
+        """Let held mails go out in the next pass; how many. No cap holds them again.
+
+        Parameters
+        ----------
+        mails : iterable of int, or "held"
+            Numbers of outbox rows, or all that are held.
+        mailbox : str, optional
+            With ``"held"``, only of this one.
+
+        Raises
+        ------
+        NotFound
+            When there is no mail of such a number.
+        ConfigurationError
+            When one of them is not held.
+        """
+        with self._system.store.write() as tx:
+            return release(tx, self._numbers(tx, mails, mailbox))
+
+    def cancel(self, mails: Iterable[int] | Literal["held"], *, mailbox: str | None = None) -> int:
+        """See that these mails never go out; how many. As with ``release``; queued ones as well."""
+        with self._system.store.write() as tx:
+            return cancel(tx, self._numbers(tx, mails, mailbox), self._system.user)
+
+    def _numbers(
+        self, tx: Any, mails: Iterable[int] | Literal["held"], mailbox: str | None
+    ) -> list[int]:
+        if not isinstance(mails, str):
+            return [int(number) for number in mails]
+        if mails != "held":
+            raise ConfigurationError(f"{mails!r} names no mails", 'Give numbers, or "held" for all')
+        name = self._system.mailbox(mailbox).name if mailbox is not None else None
+        return outbox.held(tx, name)
 
     def __repr__(self) -> str:
         states = self.frame()["state"].value_counts()

@@ -29,7 +29,7 @@ FIELDS = {
     "received": "when the server got it, ISO 8601",
     "sent": "its Date header, ISO 8601, or null",
     "size": "bytes",
-    "kind": "ordinary, auto_reply, bounce or list",
+    "kind": "ordinary, auto_reply, bounce, list or own",
     "automatic": "true where kind is not ordinary",
     "reference": "{entity, key, grade} of the record it belongs to, or null",
     "is_reply": "true where it belongs to a record, or answers some mail",

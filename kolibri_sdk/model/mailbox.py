@@ -152,7 +152,21 @@ class MailboxDocument(Document):
     trusted_authserv: tuple[str, ...] = Field(
         (), description="servers whose Authentication-Results count; the topmost of each"
     )
-    answers_per_hour: int = Field(5, ge=1, description="automatic mails to one address per hour")
+    answers_per_hour: int = Field(
+        5, ge=1, description="automatic answers to one address in an hour; more are held"
+    )
+    answers_alike_per_hour: int = Field(
+        2, ge=1, description="of these, on one record or subject: more would be a loop"
+    )
+    answers_per_hour_to_domain: int = Field(
+        60, ge=1, description="automatic answers to all addresses of one domain in an hour"
+    )
+    answers_per_hour_in_total: int = Field(
+        200, ge=1, description="automatic answers to anybody in an hour"
+    )
+    notices_per_hour: int = Field(
+        60, ge=1, description="automatic mails in an hour to one address that did not cause them"
+    )
 
     @model_validator(mode="after")
     def _some_side(self) -> MailboxDocument:

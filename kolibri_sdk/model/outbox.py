@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Delivery", "Envelope", "OutboxState", "RecipientResult"]
+__all__ = ["Delivery", "Envelope", "OutboxState", "RecipientResult", "Spent"]
 
 
 class OutboxState(StrEnum):
@@ -18,6 +18,22 @@ class OutboxState(StrEnum):
     UNCERTAIN = "uncertain"  #: the line or the process was lost after DATA and before the reply
     HELD = "held"  #: a cap was reached, or a person holds it back
     CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """One recipient of an automatic mail, as the caps of the mailbox count it."""
+
+    mailbox: str
+    kind: str  #: "answer": the recipient wrote the mail that caused it; else "notice"
+    address: str  #: lower case
+    thread: str = ""  #: the subject of that mail, without what changes from mail to mail
+    record: str | None = None  #: which it is about
+
+    @property
+    def domain(self) -> str:
+        """Of the address."""
+        return self.address.rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ class StoredMessage:
     defects: tuple[str, ...] = ()
     error: str = ""
     attempts: int = 0
+    depth: int = 0  #: how many automatic mails led to it since a person wrote
     attachments: tuple[StoredAttachment, ...] = ()
 
     @classmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kolibri_sdk.outbox.bounces import clear_bounced, settle_bounces
 from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
+from kolibri_sdk.outbox.hold import cancel, release
+from kolibri_sdk.outbox.provoked import Provoked
 from kolibri_sdk.outbox.recipients import Directory, Dropped, Person, Resolved, resolve, resolve_in
 from kolibri_sdk.outbox.rendering import Composed, compose_items, save_composed
 from kolibri_sdk.outbox.settle import (
@@ -22,14 +24,17 @@ __all__ = [
     "Dropped",
     "MailRequest",
     "Person",
+    "Provoked",
     "Queued",
     "Resolved",
+    "cancel",
     "clear_bounced",
     "compose_items",
     "enqueue",
     "find_uncertain",
     "open_recipients",
     "owner",
+    "release",
     "resolve",
     "resolve_in",
     "save_composed",

@@ -13,6 +13,7 @@ from kolibri_sdk.model.message import BounceReport, MessageState
 from kolibri_sdk.model.outbox import OutboxState
 from kolibri_sdk.model.stored import ActivityEntry, OutboxItem, StoredMessage
 from kolibri_sdk.outbox.enqueue import BOUNCED
+from kolibri_sdk.outbox.hold import release as let_go
 from kolibri_sdk.reference import ids_of_tokens
 from kolibri_sdk.store import activity, bounced, messages, outbox
 
@@ -63,7 +64,9 @@ def clear_bounced(tx: sa.Connection, address: str, *, release: bool) -> tuple[bo
         The outbox rows that go out now.
     """
     known = bounced.clear(tx, address)
-    return known, outbox.release(tx, address.lower(), BOUNCED) if release else []
+    waiting = outbox.held_because(tx, address.lower(), BOUNCED) if release else []
+    let_go(tx, waiting)
+    return known, waiting
 
 
 def _recipients(item: OutboxItem, reports: tuple[BounceReport, ...]) -> dict[str, BounceReport]:

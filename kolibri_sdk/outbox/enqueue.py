@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,20 +12,21 @@ from kolibri_sdk import clock
 from kolibri_sdk.errors import ActionError
 from kolibri_sdk.model.entity import Entity, RecordKey
 from kolibri_sdk.model.mailbox import Mailbox
-from kolibri_sdk.model.message import Address
+from kolibri_sdk.model.message import Address, MessageState
 from kolibri_sdk.model.outbox import OutboxState
 from kolibri_sdk.model.stored import OutboxItem
 from kolibri_sdk.model.template import Template
+from kolibri_sdk.outbox.caps import WINDOW, Held, spent_by, why_held
+from kolibri_sdk.outbox.provoked import Provoked
 from kolibri_sdk.outbox.recipients import Dropped, Person, Resolved
 from kolibri_sdk.reference import Carriers, mint_carriers, plain_message_id
-from kolibri_sdk.store import bounced, ids, messages, outbox
+from kolibri_sdk.store import allowance, bounced, ids, messages, outbox
 
 __all__ = ["BOUNCED", "MailRequest", "Queued", "enqueue"]
 
 #: How the cause of a mail ends that is held because its recipient's address bounced.
 BOUNCED = "/bounced"
-
-_CAP_WINDOW = timedelta(hours=1)
+_CAME_BACK = "mails to addresses that mails came back from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class MailRequest:
     record_key: RecordKey | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
     answers: int | None = None  #: id of the message that it replies to
+    provoked: Provoked | None = None  #: the mail that caused it, answered or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +52,50 @@ class Queued:
     items: tuple[int, ...]
     held: int
     dropped: tuple[Dropped, ...]
+    reasons: tuple[str, ...] = ()  #: of which kinds the reasons are why some are held
 
 
 def enqueue(tx: sa.Connection, request: MailRequest) -> Queued:
     """Enter the mail into the outbox, its Message-ID and reference minted; nothing is rendered yet.
 
-    Recipients are grouped by the language of the template they get. Where an address has had its
-    share of automatic mail for the hour, the row is held, visible, and not sent; so is the mail to
-    an address that mails came back from, a row of its own.
+    Recipients are grouped by the language of the template they get. A mail beyond a cap of the
+    mailbox, or that might feed a loop, is held in a row of its own, visible, and not sent until a
+    person releases it; so is the mail to an address that mails came back from, each for itself.
     """
     if request.mailbox.outbound is None:
         raise ActionError(
             f"The mailbox {request.mailbox.name} has no outbound side",
             f"Add outbound: to {request.mailbox.file or 'its file'}, or name another mailbox",
         )
-    numbers = []
+    numbers: list[int] = []
+    reasons: dict[str, None] = {}
     held = 0
     marked = bounced.unreachable(tx, (one.address.address for one in request.to.people))
     for language, people in _by_language(request).items():
-        for name, some in _by_reach(language, people, marked).items():
-            mark = marked.get(some[0].address.address.lower())
-            why = _came_back(mark) if mark else _over_cap(tx, request.mailbox, some)
-            number = _insert(tx, request, language, some, name, why)
-            if number is not None:
-                numbers.append(number)
-                held += bool(why)
-    return Queued(tuple(numbers), held, request.to.dropped)
+        checked = [(one, _held(tx, request, one, marked)) for one in people]
+        for name, rows in _by_fate(language, checked).items():
+            some, why = [one for one, _ in rows], [one for _, one in rows if one is not None]
+            told = "; ".join(dict.fromkeys(one.reason for one in why))
+            number = _insert(tx, request, language, some, name, told)
+            if number is None:
+                continue
+            numbers.append(number)
+            held += bool(why)
+            reasons |= dict.fromkeys(one.kind for one in why)
+            if not why:
+                box, about = request.mailbox, request.record_key
+                spent = [spent_by(box, one, request.provoked, about) for one in some]
+                allowance.note(tx, number, spent, clock.now() - WINDOW)
+    return Queued(tuple(numbers), held, request.to.dropped, tuple(reasons))
+
+
+def _held(
+    tx: sa.Connection, request: MailRequest, person: Person, marked: Mapping[str, Any]
+) -> Held | None:
+    mark = marked.get(person.address.address.lower())
+    if mark:
+        return Held(_CAME_BACK, _came_back(mark))
+    return why_held(tx, request.mailbox, person, request.provoked, request.record_key)
 
 
 def _by_language(request: MailRequest) -> dict[str, list[Person]]:
@@ -88,15 +107,17 @@ def _by_language(request: MailRequest) -> dict[str, list[Person]]:
     return groups
 
 
-def _by_reach(
-    language: str, people: Sequence[Person], marked: Mapping[str, Any]
-) -> dict[str, list[Person]]:
-    """Everybody who can be reached together, and each of the others alone; by the row's name."""
-    rows: dict[str, list[Person]] = {}
-    for person in people:
-        address = person.address.address.lower()
-        name = f"{language}/{address}{BOUNCED}" if address in marked else language
-        rows.setdefault(name, []).append(person)
+def _by_fate(
+    language: str, checked: Sequence[tuple[Person, Held | None]]
+) -> dict[str, list[tuple[Person, Held | None]]]:
+    """Who shares a row, by its name: those who get the mail, those held, who came back alone."""
+    rows: dict[str, list[tuple[Person, Held | None]]] = {}
+    for person, why in checked:
+        name = language
+        if why is not None:
+            alone = why.kind == _CAME_BACK
+            name += f"/{person.address.address.lower()}{BOUNCED}" if alone else "/held"
+        rows.setdefault(name, []).append((person, why))
     return rows
 
 
@@ -109,18 +130,6 @@ def _came_back(mark: Mapping[str, Any]) -> str:
         f"mails to {address} came back since {mark['since']:%Y-%m-%d} "
         f"({times} time{'s' * (times > 1)}, last: {why[:200]}). Where the address works again: "
         f"kolibri bounced clear {address}"
-    )
-
-
-def _over_cap(tx: sa.Connection, mailbox: Mailbox, people: Sequence[Person]) -> str:
-    addresses = [person.address.address for person in people]
-    counts = outbox.queued_since(tx, mailbox.name, addresses, clock.now() - _CAP_WINDOW)
-    over = sorted(address for address, n in counts.items() if n >= mailbox.answers_per_hour)
-    if not over:
-        return ""
-    return (
-        f"{', '.join(over)} had {mailbox.answers_per_hour} automatic mails in the last hour "
-        f"(answers_per_hour of mailbox {mailbox.name})"
     )
 
 
@@ -158,6 +167,8 @@ def _insert(
         to=[person.address for person in people],
         record=request.record_key,
         cause=request.answers,
+        state=MessageState.HELD if held else MessageState.QUEUED,
+        depth=request.provoked.depth + 1 if request.provoked else 1,
     )
     return number
 

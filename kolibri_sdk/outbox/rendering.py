@@ -148,7 +148,7 @@ def _composed(
         in_reply_to=message.in_reply_to[0] if message.in_reply_to else None,
         references=(*message.references, *filter(None, [carriers.thread_id])),
         date=clock.now(),
-        headers=_automatic_headers(item),
+        headers=(*_automatic_headers(item), ("X-Loop", mailbox.address)),
     )
     return Composed(item, compose(draft), subject, text, html)
 

@@ -15,8 +15,8 @@ from kolibri_sdk.decide import decide_events
 from kolibri_sdk.errors import ActionError, NotFound
 from kolibri_sdk.model.decision import Decision, Said
 from kolibri_sdk.model.rule import OutboundRule
-from kolibri_sdk.model.stored import RecordEvent
-from kolibri_sdk.outbox import MailRequest, Queued, enqueue, resolve
+from kolibri_sdk.model.stored import RecordEvent, StoredMessage
+from kolibri_sdk.outbox import MailRequest, Provoked, Queued, enqueue, resolve
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.store import capture, decisions, messages
@@ -80,9 +80,13 @@ def _apply(system: System, event: RecordEvent, said: Said, report: PassReport) -
         with system.store.write() as tx:
             if not capture.finish(tx, event.id):
                 return
-            excluded = system.rulebook.own_addresses() | _automatic(tx, event)
+            provoking = _provoking(tx, event)
+            excluded = system.rulebook.own_addresses()
+            excluded |= automatic_senders(provoking) if provoking else {}
             queued = {
-                decision.rule: _queue(system, tx, event, rules[decision.rule], decision, excluded)
+                decision.rule: _queue(
+                    system, tx, event, rules[decision.rule], decision, excluded, provoking
+                )
                 for decision in said
                 if decision.acts
             }
@@ -97,17 +101,17 @@ def _apply(system: System, event: RecordEvent, said: Said, report: PassReport) -
     _count(report, event, said, system)
     for rule, result in queued.items():
         report.counts["queued"] += len(result.items)
-        report.counts["held"] += result.held
+        report.hold(result.held, result.reasons)
         report.refuse(
             f"{event.record}, rule {rule}: no mail to {one.value}: {one.reason}"
             for one in result.dropped
         )
 
 
-def _automatic(tx: sa.Connection, event: RecordEvent) -> dict[str, str]:
-    """Who must get nothing because an automatic mail of theirs caused the change."""
+def _provoking(tx: sa.Connection, event: RecordEvent) -> StoredMessage | None:
+    """The mail that came in and, by a rule, caused the change."""
     cause = _CAUSED_BY_MESSAGE.match(event.cause or "")
-    return automatic_senders(messages.get(tx, int(cause[1]))) if cause else {}
+    return messages.get(tx, int(cause[1])) if cause else None
 
 
 def _queue(
@@ -117,6 +121,7 @@ def _queue(
     rule: OutboundRule,
     decision: Decision,
     excluded: Mapping[str, str],
+    provoking: StoredMessage | None,
 ) -> Queued:
     mailbox = system.rulebook.mailboxes.get(rule.mailbox)
     template = system.rulebook.templates.get(rule.template)
@@ -146,6 +151,7 @@ def _queue(
         entity=system.tables.entity(event.record.entity),
         record_key=event.record,
         record=record,
+        provoked=(Provoked.by(provoking, provoking.record, provoking.grade) if provoking else None),
     )
     return enqueue(tx, request)
 

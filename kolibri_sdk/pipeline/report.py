@@ -27,7 +27,7 @@ COUNTS = {
     "records": "records made",
     "events": "changes of records looked at",
     "queued": "mails put into the outbox",
-    "held": "of these, held back by a cap or a bounced address",
+    "held": "of these, held back: a cap, a loop, a stranger, a bounced address",
     "bounced": "recipients whom a mail of ours did not reach, as a bounce told",
     "sent": "mails sent",
     "retried": "mails to be tried again later",
@@ -50,6 +50,8 @@ class PassReport:
         What was not done on purpose, and why; of each kind the first ``MOST_TOLD``.
     more : Counter of str
         How many of each kind were not told one by one: a flood must not drown the report.
+    held : Counter of str
+        Why mails were held, and how many for each reason.
     errors : list of str
         What went wrong, with the next step; empty in a healthy pass.
     resting : list of str
@@ -64,6 +66,7 @@ class PassReport:
     mailboxes: dict[str, Counter[str]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     more: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     early: bool = False
     resting: list[str] = field(default_factory=list)
@@ -98,13 +101,20 @@ class PassReport:
             else:
                 self.more[kind] += 1
 
+    def hold(self, number: int, why: Iterable[str]) -> None:
+        """Count mails that are held, and of which kinds the reasons are."""
+        self.counts["held"] += number
+        self.held.update(why)
+
     @property
     def not_done(self) -> list[str]:
-        """What was refused, and at the end how much more there was of each kind."""
-        return [
-            *self.refused,
-            *(f"and {number:,} more {kind}" for kind, number in self.more.items()),
+        """What was refused, and at the end how much more of each kind, and what was held."""
+        more = [f"and {number:,} more {kind}" for kind, number in self.more.items()]
+        held = [
+            f"{number:,} held: {kind}; see `kolibri outbox list --state held`"
+            for kind, number in self.held.items()
         ]
+        return [*self.refused, *more, *held]
 
     def line(self) -> str:
         """One line for a log or a progress display.

@@ -20,7 +20,7 @@ from kolibri_sdk.model.stored import ActivityEntry
 from kolibri_sdk.outbox import settle_bounces
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
-from kolibri_sdk.reference import Reference, find_references
+from kolibri_sdk.reference import Reference, find_references, recognise_own
 from kolibri_sdk.store import activity, capture, decisions, messages, suggestions
 
 __all__ = ["run_rules"]
@@ -39,6 +39,7 @@ def run_rules(system: System, mailbox: Mailbox, report: PassReport) -> None:
             found = messages.pending(
                 tx, mailbox.name, _BATCH, max_attempts=_MOST_ATTEMPTS, after=after
             )
+            found = recognise_own(tx, found, own)
             references = find_references(tx, system.tables, found, own)
             subjects = [
                 Subject(item, ref.hit, system.tables.find(tx, ref.record) if ref.record else None)
@@ -77,8 +78,10 @@ def _is_quiet(one: _Work) -> bool:
 
 def _is_plain(one: _Work) -> bool:
     """Whether a quiet mail leaves nothing to write but its state."""
-    _, reference, said = one
-    return not (reference.suggestions or reference.forged or said.faults)
+    subject, reference, said = one
+    # Automatic mail is written down with its kind and depth, which were found out just now.
+    marked = subject.message.depth or reference.suggestions or reference.forged
+    return not (marked or said.faults)
 
 
 def _finish_quiet(
@@ -261,7 +264,7 @@ def _count_effects(
     for rule, actions in done.items():
         for one in actions:
             report.counts["queued"] += len(one.get("outbox", ()))
-            report.counts["held"] += one.get("held", 0)
+            report.hold(one.get("held", 0), one.get("because", ()))
             where = f"Message {subject.message.id}, rule {rule}"
             report.refuse(
                 f"{where}: no mail to {who}: {why}" for who, why in one.get("dropped", ())

@@ -7,6 +7,7 @@ from kolibri_sdk.reference.carriers import ids_of_tokens
 from kolibri_sdk.reference.find import Reference, find_references
 from kolibri_sdk.reference.forward import is_forward
 from kolibri_sdk.reference.mint import Carriers, mint_carriers, plain_message_id
+from kolibri_sdk.reference.own import recognise_own
 
 __all__ = [
     "Carriers",
@@ -20,4 +21,5 @@ __all__ = [
     "is_forward",
     "mint_carriers",
     "plain_message_id",
+    "recognise_own",
 ]

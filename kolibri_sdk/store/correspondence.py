@@ -14,7 +14,7 @@ from kolibri_sdk.model.message import Direction, MessageKind, MessageState
 from kolibri_sdk.store.dialect import query_in_chunks
 from kolibri_sdk.store.schema import message
 
-__all__ = ["Named", "correspondents", "forged_since", "of_message_ids"]
+__all__ = ["Named", "correspondents", "forged_since", "of_message_ids", "sent_by_us"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,17 @@ def of_message_ids(tx: sa.Connection, names: Iterable[str]) -> dict[str, Named]:
         if name not in found and len(ways) == 1:
             ((record, _),) = ways
             found[name] = Named(record, ours=False)
+    return found
+
+
+def sent_by_us(tx: sa.Connection, names: Iterable[str]) -> dict[str, int]:
+    """Which of these Message-IDs are mails of ours: id → how many automatic mails led to it."""
+    found: dict[str, int] = {}
+    for chunk in query_in_chunks(name for name in names if name):
+        query = sa.select(message.c.message_id, message.c.depth).where(
+            message.c.message_id.in_(chunk), message.c.direction == Direction.OUT.value
+        )
+        found.update((row.message_id, row.depth) for row in tx.execute(query))
     return found
 
 

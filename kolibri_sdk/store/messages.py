@@ -299,6 +299,8 @@ def finish(
             record_key=record.key if record else None,
             grade=grade,
             forged=forged,
+            kind=found.kind.value,
+            depth=found.depth,
             error=error,
             attempts=message.c.attempts + (1 if state is MessageState.FAILED else 0),
         )
@@ -390,8 +392,18 @@ def insert_outgoing(
     to: Sequence[Address],
     record: RecordKey | None,
     cause: int | None = None,
+    state: MessageState = MessageState.QUEUED,
+    depth: int = 0,
 ) -> None:
-    """Enter a mail that is to go out, before it is rendered."""
+    """Enter a mail that is to go out, before it is rendered.
+
+    Parameters
+    ----------
+    cause : int, optional
+        The message that it answers.
+    depth : int
+        How many automatic mails there are from the last one that a person wrote, this included.
+    """
     parent = get(tx, cause) if cause is not None else None
     answers = [parent.message_id] if parent and parent.message_id else []
     tx.execute(
@@ -399,7 +411,8 @@ def insert_outgoing(
             id=number,
             direction=Direction.OUT.value,
             mailbox=mailbox,
-            state=MessageState.QUEUED.value,
+            state=state.value,
+            depth=depth,
             stored_at=clock.now(),
             message_id=message_id,
             in_reply_to=answers,
@@ -495,6 +508,7 @@ def _stored(row: sa.RowMapping) -> StoredMessage:
         defects=tuple(row["defects"] or ()),
         error=row["error"],
         attempts=row["attempts"],
+        depth=row["depth"],
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +19,13 @@ __all__ = [
     "claim",
     "claims",
     "due",
+    "held",
+    "held_because",
     "insert",
+    "move",
     "note_bounce",
+    "of_ids",
     "of_message_ids",
-    "queued_since",
-    "release",
     "save",
     "select",
     "settle",
@@ -143,36 +144,39 @@ def note_bounce(
     save(tx, item.id, results=told, state=state.value, error=error)
 
 
-def release(tx: sa.Connection, address: str, cause_ends: str) -> list[int]:
-    """Queue the held mails to this address alone whose cause ends so; their numbers."""
+def held_because(tx: sa.Connection, address: str, cause_ends: str) -> list[int]:
+    """The held mails to this address alone whose cause ends so; their numbers."""
     query = sa.select(outbox.c.id, outbox.c.recipients).where(
         outbox.c.state == OutboxState.HELD.value, outbox.c.cause.endswith(cause_ends)
     )
-    mine = [row.id for row in tx.execute(query) if [r.lower() for r in row.recipients] == [address]]
-    for number in mine:
-        save(tx, number, state=OutboxState.QUEUED.value, due_at=clock.now(), error="")
-    return mine
+    return [row.id for row in tx.execute(query) if [r.lower() for r in row.recipients] == [address]]
 
 
-def queued_since(
-    tx: sa.Connection, mailbox: str, addresses: Sequence[str], since: datetime
-) -> dict[str, int]:
-    """How many automatic mails went, or are to go, to each of these addresses since then."""
-    wanted = {address.lower() for address in addresses}
-    # Most rows are about others; the database leaves them out faster than Python would.
-    text = sa.func.lower(sa.cast(outbox.c.recipients, sa.Text))
-    named = (text.contains(json.dumps(a, ensure_ascii=False), autoescape=True) for a in wanted)
-    query = sa.select(outbox.c.recipients).where(
-        sa.or_(sa.false(), *named),
-        outbox.c.mailbox == mailbox,
-        outbox.c.created_at >= since,
-        outbox.c.state.not_in((OutboxState.CANCELLED.value, OutboxState.HELD.value)),
-    )
-    counts: dict[str, int] = {}
-    for recipients in tx.scalars(query):
-        for address in {r.lower() for r in recipients} & wanted:
-            counts[address] = counts.get(address, 0) + 1
-    return counts
+def of_ids(tx: sa.Connection, numbers: Iterable[int]) -> list[OutboxItem]:
+    """The mails of these numbers that there are, by number; kept from others until the end."""
+    found: list[OutboxItem] = []
+    for chunk in query_in_chunks(sorted(set(numbers))):
+        query = sa.select(outbox).where(outbox.c.id.in_(chunk)).order_by(outbox.c.id)
+        found += [_item(row) for row in tx.execute(query.with_for_update()).mappings()]
+    return found
+
+
+def move(tx: sa.Connection, numbers: Iterable[int], state: OutboxState, **values: Any) -> None:
+    """Set the state of these mails, and further columns; what went wrong before is forgotten."""
+    for chunk in query_in_chunks(numbers):
+        tx.execute(
+            sa.update(outbox)
+            .where(outbox.c.id.in_(chunk))
+            .values(**{"state": state.value, "error": "", **values})
+        )
+
+
+def held(tx: sa.Connection, mailbox: str | None = None) -> list[int]:
+    """The numbers of the mails that are held, of this mailbox where one is named."""
+    query = sa.select(outbox.c.id).where(outbox.c.state == OutboxState.HELD.value)
+    if mailbox is not None:
+        query = query.where(outbox.c.mailbox == mailbox)
+    return list(tx.scalars(query.order_by(outbox.c.id)))
 
 
 def select(tx: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[dict[str, Any]]:

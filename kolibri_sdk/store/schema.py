@@ -11,6 +11,7 @@ from kolibri_sdk.store.column_types import BigId, Json, Text, UtcDateTime
 __all__ = [
     "WAITING",
     "activity",
+    "allowance",
     "attachment",
     "blob",
     "bounced_address",
@@ -74,6 +75,7 @@ message = sa.Table(
     _column("record_key", Text, nullable=True),
     _column("grade", Text, nullable=True),
     _column("forged", sa.Integer, server_default="0"),
+    _column("depth", sa.Integer, server_default="0"),
     _column("ruleset", Text, nullable=True),
     _column("bounces", Json, nullable=True),
     _column("forwarded", Json, nullable=True),
@@ -301,6 +303,23 @@ bounced_address = sa.Table(
     _column("status", Text),
     _column("reason", Text),
     _column("message", BigId),
+)
+
+#: One recipient of an automatic mail that counts towards the caps of its mailbox; held ones do not.
+allowance = sa.Table(
+    "kolibri_allowance",
+    metadata,
+    _column("outbox", BigId, primary_key=True, autoincrement=False),
+    _column("address", Text, primary_key=True),
+    _column("mailbox", Text),
+    _column("kind", Text),  # answer | notice
+    _column("domain", Text),
+    _column("thread", Text),
+    _column("record", Text, nullable=True),
+    _column("at", UtcDateTime),
+    sa.Index("kolibri_allowance_by_address", "mailbox", "kind", "address", "at"),
+    sa.Index("kolibri_allowance_by_domain", "mailbox", "kind", "domain", "at"),
+    sa.Index("kolibri_allowance_by_time", "mailbox", "kind", "at"),
 )
 
 #: One entry in a record's activity stream.

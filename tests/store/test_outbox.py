@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from kolibri_sdk import clock
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.outbox import OutboxState
@@ -134,17 +132,3 @@ def test_a_mail_that_is_tried_again_waits(store: Store) -> None:
     assert _due(store) == []
     with clock.fixed(later):
         assert _due(store) == [1]
-
-
-@pytest.mark.parametrize("state", [OutboxState.HELD, OutboxState.CANCELLED])
-def test_how_many_mails_somebody_had(store: Store, state: OutboxState) -> None:
-    _insert(store, item(1), item(2, recipients=("ANNA@example.org",)), item(3, state=state))
-    _insert(store, item(4, mailbox="sales"))
-    since = clock.now() - timedelta(hours=1)
-    with store.read() as tx:
-        asked = ["Anna@Example.org", "bob@example.org", "carl@example.org"]
-        assert outbox.queued_since(tx, "support", asked, since) == {
-            "anna@example.org": 2,
-            "bob@example.org": 1,
-        }
-        assert outbox.queued_since(tx, "support", asked, clock.now()) == {}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
-from kolibri_sdk import clock
 from kolibri_sdk.errors import ActionError
 from kolibri_sdk.model.message import Direction, MessageState
-from kolibri_sdk.model.outbox import OutboxState
 from kolibri_sdk.outbox import Dropped, MailRequest, Queued, Resolved, enqueue
-from kolibri_sdk.store import Store, messages, outbox
+from kolibri_sdk.store import Store, messages
 from tests.unit.outbox.conftest import ANNA, BOB, EVE, SEVEN, SUPPORT, items, request
 
 
@@ -105,24 +101,3 @@ def test_a_mailbox_that_cannot_send(store: Store) -> None:
     mute = SUPPORT.model_copy(update={"outbound": None, "file": "rules/mailboxes/support.yaml"})
     with pytest.raises(ActionError, match=r"support has no outbound.*rules/mailboxes/support.yaml"):
         _enqueue(store, request(BOB, mailbox=mute))
-
-
-def test_above_the_cap_a_mail_is_held(store: Store) -> None:
-    for n in range(2):
-        assert _enqueue(store, request(BOB, cause=f"event:{n}")).held == 0
-    queued = _enqueue(store, request(ANNA, BOB, cause="event:2"))
-    assert (len(queued.items), queued.held) == (2, 1)
-    with store.read() as tx:
-        (held,) = [row for row in outbox.select(tx) if row["state"] == OutboxState.HELD.value]
-    assert held["recipients"] == ["bob@example.org"]
-    assert "bob@example.org had 2 automatic mails in the last hour" in held["error"]
-    assert "answers_per_hour of mailbox support" in held["error"]
-
-
-def test_the_cap_is_for_an_hour_and_a_mailbox(store: Store) -> None:
-    for n in range(2):
-        _enqueue(store, request(BOB, cause=f"event:{n}"))
-    sales = SUPPORT.model_copy(update={"name": "sales"})
-    assert _enqueue(store, request(BOB, cause="event:3", mailbox=sales)).held == 0
-    with clock.fixed(clock.now() + timedelta(minutes=61)):
-        assert _enqueue(store, request(BOB, cause="event:4")).held == 0

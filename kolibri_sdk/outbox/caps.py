@@ -1,0 +1,94 @@
+"""Why an automatic mail is held back: floods, loops, and what a stranger must not set off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from kolibri_sdk import clock
+from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.model.outbox import Spent
+from kolibri_sdk.outbox.provoked import Provoked
+from kolibri_sdk.outbox.recipients import Person
+from kolibri_sdk.store import allowance
+
+__all__ = ["MOST_DEPTH", "WINDOW", "Held", "spent_by", "why_held"]
+
+WINDOW = timedelta(hours=1)
+MOST_DEPTH = 3  #: automatic mails that follow from one another without a person between them
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why a mail is held: of which kind that is, and what it was in this case."""
+
+    kind: str
+    reason: str
+
+
+def spent_by(
+    mailbox: Mailbox, person: Person, provoked: Provoked | None, record: RecordKey | None
+) -> Spent:
+    """How a mail to this person counts towards the caps."""
+    address = person.address.address.lower()
+    answer = provoked is not None and provoked.sender == address
+    return Spent(
+        mailbox=mailbox.name,
+        kind="answer" if answer else "notice",
+        address=address,
+        thread=provoked.thread if provoked else "",
+        record=str(record) if record else None,
+    )
+
+
+def why_held(
+    tx: sa.Connection,
+    mailbox: Mailbox,
+    person: Person,
+    provoked: Provoked | None,
+    record: RecordKey | None,
+) -> Held | None:
+    """Why a mail to this person must wait for somebody to look at it; None where it may go."""
+    if provoked is not None and (held := _unsafe(person, provoked, record)):
+        return held
+    spent = spent_by(mailbox, person, provoked, record)
+    had = allowance.count(tx, spent, clock.now() - WINDOW)
+    caps = [("address", "notices_per_hour", f"{spent.address} had {{}} automatic mails")]
+    if spent.kind == "answer":
+        caps = [
+            ("address", "answers_per_hour", f"{spent.address} had {{}} automatic mails"),
+            ("alike", "answers_alike_per_hour", f"{spent.address} had {{}} answers to such mail"),
+            ("domain", "answers_per_hour_to_domain", f"{spent.domain} had {{}} answers"),
+            ("total", "answers_per_hour_in_total", f"mailbox {mailbox.name} gave {{}} answers"),
+        ]
+    for name, setting, told in caps:
+        if had[name] >= getattr(mailbox, setting):
+            where = f"{setting} of mailbox {mailbox.name}"
+            return Held(where, f"{told.format(had[name])} in the last hour ({where})")
+    return None
+
+
+def _unsafe(person: Person, provoked: Provoked, record: RecordKey | None) -> Held | None:
+    """Whatever the caps say: a loop of ours, or what a stranger has set off."""
+    number = provoked.message
+    if provoked.own:
+        return Held(
+            "mails that our own mail caused, which came back",
+            f"our own mail came back as message {number} and caused this one: a loop",
+        )
+    if provoked.depth >= MOST_DEPTH:
+        return Held(
+            f"mails behind {MOST_DEPTH} automatic ones: loops",
+            f"{provoked.depth} automatic mails have led to message {number}, which caused this "
+            "one, and no person wrote between them: a loop",
+        )
+    if record is not None and provoked.stranger == record and person.user is None:
+        return Held(
+            "mails to outside people that a stranger's mail caused",
+            f"the sender of message {number}, which caused this one, is a stranger to {record}; "
+            "see that it tells nobody outside what they must not read",
+        )
+    return None
