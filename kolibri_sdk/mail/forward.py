@@ -21,7 +21,7 @@ __all__ = ["is_forward_subject", "read_forward"]
 # Marks of a help desk or a spam filter may stand before the prefix: "[EXTERN] WG: Drucker".
 _TAGS = r"\s*(?:\[[^\]]{0,80}\]\s*)*"
 _FORWARD = re.compile(
-    rf"{_TAGS}(?:fwd?|wg|tr|rv|vb|enc|doorst|inoltr?a?|i|pd|továbbítva|fs|ilt|vl|转发|轉寄|пересл)"
+    rf"\s*\[fwd\s*:|{_TAGS}(?:fwd?|wg|tr|rv|vb|enc|doorst|inoltr?a?|i|pd|továbbítva|fs|ilt|vl|转发|轉寄|пересл)"
     r"\s*(?:\[\d+\])?\s*[:：]",
     re.I,
 )

@@ -61,6 +61,12 @@ FORWARDS = {
         "*Von:* Bo Øster <bo@example.net>\n*Gesendet:* 4. Mai 2026 10:15\n"
         "*An:* Anna Kühn <anna@example.org>\n*Betreff:* Rechnung 4711\n",
     ),
+    "old Mozilla": (
+        "[Fwd: Rechnung 4711]",
+        "-------- Original Message --------\nSubject: Rechnung 4711\n"
+        "Date: Mon, 4 May 2026 10:15\nFrom: Bo Øster <bo@example.net>\n"
+        "To: Anna Kühn <anna@example.org>\n\nGuten Tag",
+    ),
     "no word of it in the subject": (
         "Rechnung 4711",
         "Kannst du?\n\n---------- Weitergeleitete Nachricht ----------\n"
