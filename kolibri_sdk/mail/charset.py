@@ -56,6 +56,7 @@ _WITHIN = re.compile(
 )
 _WINDOWS_NUMBER = re.compile(r"(?:x-)?(?:windows|cp|ibm)[-_]?(\d{3,4})")
 _ASCII = re.compile(r"[\x00-\x7f]+")
+_FEW = 4  # characters
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -183,7 +184,9 @@ def _misnamed(data: bytes, name: str, label: str | None) -> tuple[str, str]:
     for actual in ("utf-8", *_INSTEAD.get(codecs.lookup(name).name, ())):
         with suppress(UnicodeDecodeError):
             text = data.decode(actual)
-            break
+            # A stray byte or two fit into many charsets; a few words do not.
+            if actual in ("utf-8", "cp1252") or len(_ASCII.sub("", text)) >= _FEW:
+                break
     else:
         text, actual = data.decode(name, "replace"), f"{label}, with replacements"
     return clean(text), f"text is not in the declared charset {label}; read as {actual}"

@@ -40,6 +40,7 @@ ATTRIBUTIONS = {
     "Chinese": "Helpdesk <help@example.org> 于2026年5月4日周一 10:15写道：",
     "Japanese": "2026年5月4日(月) 10:15 Helpdesk <help@example.org>:",
     "no verb": "2026-05-04 10:15 GMT+02:00 Helpdesk <help@example.org>:",
+    "no verb, no colon": "2026-05-04 10:15 GMT+02:00 Helpdesk",
     "name and address": '"Helpdesk" <help@example.org>:',
 }
 
