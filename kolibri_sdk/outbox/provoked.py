@@ -50,8 +50,8 @@ def thread_of(subject: str) -> str:
     Examples
     --------
     >>> thread_of("Re: [INC-000017 k7x9q2m4xw] Received: Request 12")
-    'request #'
+    'request'
     """
     text = _MARKS.sub(" ", subject[:_LONGEST].lower())
-    text = _NUMBERED.sub("#", _PREFIXES.sub(" ", text, count=1))
-    return " ".join(re.findall(r"[^\W_]+|#", text))
+    text = _NUMBERED.sub(" ", _PREFIXES.sub(" ", text, count=1))
+    return " ".join(re.findall(r"[^\W_]+", text))
