@@ -18,6 +18,8 @@ from kolibri_sdk.frames.columns import (
 from kolibri_sdk.frames.frame import frame_of
 from kolibri_sdk.frames.mails import chosen_columns, mail_frame, messages_of, stored_columns
 from kolibri_sdk.frames.trials import (
+    RULE_VERSIONS,
+    TRIAL_CHANGES,
     TRIAL_CONFLICTS,
     TRIAL_DECISIONS,
     TRIAL_EFFECTS,
@@ -37,8 +39,10 @@ __all__ = [
     "OUTBOX",
     "QUARANTINE",
     "REFERENCE_KEYS",
+    "RULE_VERSIONS",
     "RUNS",
     "SUGGESTIONS",
+    "TRIAL_CHANGES",
     "TRIAL_CONFLICTS",
     "TRIAL_DECISIONS",
     "TRIAL_EFFECTS",

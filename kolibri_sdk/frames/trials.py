@@ -5,6 +5,8 @@ from __future__ import annotations
 from kolibri_sdk.frames.columns import TIME, FrameColumn
 
 __all__ = [
+    "RULE_VERSIONS",
+    "TRIAL_CHANGES",
     "TRIAL_CONFLICTS",
     "TRIAL_DECISIONS",
     "TRIAL_EFFECTS",
@@ -126,4 +128,24 @@ TRIAL_PAIRS = {
     "both": FrameColumn("int64", "mails that both would match"),
     "conflicts": FrameColumn("int64", "those of which they want different things"),
     "shadowed": FrameColumn("int64", "those that the earlier one's stop keeps from the later"),
+}
+
+#: ``comparison.summary``: one row per rule of either version.
+TRIAL_CHANGES = {
+    "rule": FrameColumn("string", "name of the rule"),
+    "is": FrameColumn("string", "new, gone, edited, or as it was"),
+    "same": FrameColumn("int64", "mails that both versions match, with the same actions"),
+    "gained": FrameColumn("int64", "that only the new one matches"),
+    "lost": FrameColumn("int64", "that only the old one matches"),
+    "changed": FrameColumn("int64", "that both match, with other actions"),
+    "new_errors": FrameColumn("int64", "on which only the new one fails"),
+    "mended": FrameColumn("int64", "on which only the old one failed"),
+}
+
+#: ``k.rules.versions("vpn")``: one row per text of a rule that has run, oldest first.
+RULE_VERSIONS = {
+    "rule": FrameColumn("string", "name of the rule"),
+    "digest": FrameColumn("string", "SHA-256 over what the rule does"),
+    "first_seen": FrameColumn("datetime64[us, UTC]", "when the poller first met it"),
+    "when": FrameColumn("string", "its condition"),
 }

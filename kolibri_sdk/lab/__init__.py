@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kolibri_sdk.lab.backtest import backtest
+from kolibri_sdk.lab.compare import Comparison
 from kolibri_sdk.lab.explain import Explanation
 from kolibri_sdk.lab.judge import Score, wilson
 from kolibri_sdk.lab.matrix import Matrix
@@ -10,4 +11,14 @@ from kolibri_sdk.lab.plan import Plan
 from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.lab.trial import Trial
 
-__all__ = ["Explanation", "Matrix", "Plan", "Score", "Surroundings", "Trial", "backtest", "wilson"]
+__all__ = [
+    "Comparison",
+    "Explanation",
+    "Matrix",
+    "Plan",
+    "Score",
+    "Surroundings",
+    "Trial",
+    "backtest",
+    "wilson",
+]

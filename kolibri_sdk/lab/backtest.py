@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from kolibri_sdk.errors import ConfigurationError
-from kolibri_sdk.lab.deciding import decided_outcomes
+from kolibri_sdk.lab.deciding import decided_outcomes, in_order
 from kolibri_sdk.lab.mails import mails_to_try
 from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.lab.trial import Trial
-from kolibri_sdk.model.rule import InboundRule, RuleState
+from kolibri_sdk.model.rule import InboundRule
 from kolibri_sdk.sandbox import Sandbox
 
 __all__ = ["backtest"]
@@ -51,25 +50,8 @@ def backtest(
         or two of them have one place in the order.
     """
     around = surroundings or Surroundings()
-    asked = _in_order([rule for rule in rules if rule.state is not RuleState.DRAFT])
+    asked = in_order(rules)
     mailbox = rules[0].mailbox if rules else ""
     tried, left_out = mails_to_try(frame, mailbox)
     outcomes = decided_outcomes(asked, tried, sandbox, around, progress)
     return Trial(asked, tried, left_out, outcomes, sandbox, around)
-
-
-def _in_order(rules: Sequence[InboundRule]) -> list[InboundRule]:
-    ordered = sorted(rules, key=lambda rule: rule.order)  # what has no place keeps that of the list
-    mailboxes = sorted({rule.mailbox for rule in ordered})
-    if len(mailboxes) > 1:
-        raise ConfigurationError(
-            f"The rules are of {len(mailboxes)} mailboxes: {', '.join(mailboxes)}",
-            "Try those of one mailbox at a time: k.rules.inbound(NAME)",
-        )
-    names = [rule.name for rule in ordered]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigurationError(
-                f"Two rules are called {name!r}", "Give each a name of its own, or leave one out"
-            )
-    return ordered

@@ -10,32 +10,29 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kolibri_sdk.errors import NotFound
+from kolibri_sdk.errors import ConfigurationError, NotFound
 from kolibri_sdk.frames import (
     TRIAL_DECISIONS,
-    TRIAL_ERRORS,
-    TRIAL_SUMMARY,
-    frame_of,
     messages_of,
 )
-from kolibri_sdk.lab.deciding import decided_outcomes
+from kolibri_sdk.lab.compare import Comparison, Version
+from kolibri_sdk.lab.deciding import decided_outcomes, in_order
 from kolibri_sdk.lab.explain import Explanation, explained
 from kolibri_sdk.lab.judge import Score, label_values
 from kolibri_sdk.lab.leaves import Leaves
 from kolibri_sdk.lab.mails import arrivals, subject_of
 from kolibri_sdk.lab.matrix import Matrix
-from kolibri_sdk.lab.outcomes import FAILED, VERDICTS, Outcomes
+from kolibri_sdk.lab.outcomes import VERDICTS, Outcomes
 from kolibri_sdk.lab.pictures import Timeline
 from kolibri_sdk.lab.plan import Plan, plan_of
+from kolibri_sdk.lab.summing import errors_of, summary_of
 from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.lab.tables import figures, page, shown_table, table
 from kolibri_sdk.model.decision import Verdict
-from kolibri_sdk.model.rule import InboundRule
+from kolibri_sdk.model.rule import InboundRule, RuleState
 from kolibri_sdk.sandbox import Sandbox, Script
 
 __all__ = ["Trial"]
-
-_EXAMPLES = 3
 
 Bits = npt.NDArray[np.bool_]
 
@@ -116,30 +113,7 @@ class Trial:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per rule; columns and dtypes as in ``kolibri_sdk.frames.TRIAL_SUMMARY``."""
-        return frame_of(map(self._summed, range(len(self.rules))), TRIAL_SUMMARY)
-
-    def _summed(self, place: int) -> dict[str, Any]:
-        rule, outcomes = self.rules[place], self.outcomes
-        matches = outcomes.are(Verdict.MATCH)[place]
-        skipped = int(outcomes.are(Verdict.SKIPPED)[place].sum())
-        micros = outcomes.micros[place]
-        tried = len(self.mails) - skipped
-        median, p99 = np.nanpercentile(micros, [50, 99]) if tried else (np.nan, np.nan)
-        times = arrivals(self.mails)[matches]
-        return {
-            "rule": rule.name,
-            "order": rule.order,
-            "state": rule.state.value,
-            "tried": tried,
-            "matches": int(matches.sum()),
-            "rate": float(matches.sum() / tried) if tried else np.nan,
-            "errors": int(outcomes.failed[place].sum()),
-            "skipped": skipped,
-            "median_us": float(median),
-            "p99_us": float(p99),
-            "first_match": times.min(),
-            "last_match": times.max(),
-        }
+        return summary_of(self.rules, self.mails, self.outcomes)
 
     @cached_property
     def errors(self) -> pd.DataFrame:
@@ -147,29 +121,7 @@ class Trial:
 
         Columns and dtypes as in ``kolibri_sdk.frames.TRIAL_ERRORS``.
         """
-        numbers, times = self.mails["id"].to_numpy(), arrivals(self.mails)
-        rows = []
-        for place, rule in enumerate(self.rules):
-            codes, reasons = self.outcomes.verdicts[place], self.outcomes.reasons[place]
-            failed = np.isin(codes, FAILED)
-            for code, why in sorted(set(zip(codes[failed], reasons[failed], strict=True))):
-                here = np.flatnonzero((codes == code) & (reasons == why))
-                reason, line, column = self.outcomes.faults[why]
-                rows.append(
-                    {
-                        "rule": rule.name,
-                        "verdict": VERDICTS[code].value,
-                        "reason": reason,
-                        "line": line,
-                        "column": column,
-                        "count": len(here),
-                        "examples": [int(number) for number in numbers[here[:_EXAMPLES]]],
-                        "first": times.iloc[here].min(),
-                        "last": times.iloc[here].max(),
-                    }
-                )
-        rows.sort(key=lambda row: -row["count"])
-        return frame_of(rows, TRIAL_ERRORS)
+        return errors_of(self.rules, self.mails, self.outcomes)
 
     def matches(self, rule: str | None = None) -> pd.DataFrame:
         """The mails that a rule matches; without a name, those that any of them matches."""
@@ -271,6 +223,45 @@ class Trial:
         source = Script("when", self.rules[place].when)
         tree = self._sandbox.inspect([source])["when"].tree
         return Leaves(tree, mails, self._sandbox, self._surroundings) if tree else None
+
+    def compare(self, old: Trial | InboundRule | Sequence[InboundRule]) -> Comparison:
+        """What these rules gain, lose and do otherwise than another version, on the same mails.
+
+        Parameters
+        ----------
+        old : InboundRule, rules, or Trial
+            The version to compare with: a rule, those of ``k.rules.inbound(…)``, or a trial of
+            the same mails. One rule alone is tried whatever its state.
+
+        Raises
+        ------
+        ConfigurationError
+            When the trials are of different mails, or two single rules have different names.
+        """
+        if isinstance(old, Trial):
+            if (
+                not old.mails["id"]
+                .reset_index(drop=True)
+                .equals(self.mails["id"].reset_index(drop=True))
+            ):
+                raise ConfigurationError(
+                    "The two trials are of different mails", "Try both on the same frame"
+                )
+            before = old
+        else:
+            given = [old] if isinstance(old, InboundRule) else [*old]
+            if len(given) == len(self.rules) == 1:
+                given = [given[0].model_copy(update={"state": RuleState.ACTIVE})]
+            rules = in_order(given)
+            outcomes = decided_outcomes(rules, self.mails, self._sandbox, self._surroundings)
+            before = Trial(
+                rules, self.mails, self.left_out, outcomes, self._sandbox, self._surroundings
+            )
+        return Comparison(
+            self.mails,
+            Version(before.rules, before.outcomes),
+            Version(self.rules, self.outcomes),
+        )
 
     def matrix(self) -> Matrix:
         """The rules against each other: overlap, conflict, shadowed by order, marginal effect."""

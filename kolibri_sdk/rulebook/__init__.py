@@ -7,6 +7,7 @@ from kolibri_sdk.rulebook.check import check_rulebook
 from kolibri_sdk.rulebook.footprint import footprint
 from kolibri_sdk.rulebook.load import load_rulebook
 from kolibri_sdk.rulebook.project import Project, find_project
+from kolibri_sdk.rulebook.revision import rulebook_at
 from kolibri_sdk.rulebook.schema import schema
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "find_project",
     "footprint",
     "load_rulebook",
+    "rulebook_at",
     "schema",
 ]

@@ -22,7 +22,7 @@ from kolibri_sdk.store import ids
 from kolibri_sdk.store.dialect import upsert
 from kolibri_sdk.store.schema import decision, event, message, rule_version, ruleset
 
-__all__ = ["Decided", "add", "note_versions", "select", "withdraw"]
+__all__ = ["Decided", "add", "note_versions", "select", "versions", "withdraw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,13 @@ def note_versions(tx: sa.Connection, versions: Mapping[str, tuple[str, Mapping[s
     ]
     if rows:
         tx.execute(upsert(tx, rule_version).on_conflict_do_nothing(), rows)
+
+
+def versions(tx: sa.Connection, rule: str) -> list[dict[str, Any]]:
+    """The texts of a rule that have run, oldest first: digest, rule, document, first_seen."""
+    query = sa.select(rule_version).where(rule_version.c.rule == rule)
+    rows = tx.execute(query.order_by(rule_version.c.first_seen, rule_version.c.digest))
+    return [dict(row) for row in rows.mappings()]
 
 
 def select(
