@@ -18,6 +18,7 @@ _NOT_WHITE = bytes(sorted(set(range(256)) - set(b" \t\r\n")))
 _PIECE = 1 << 20  # bytes
 _MOST_BLOCKS = 1_000  # base64 texts one after the other in one part
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
+_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")  # blanks came on the way (RFC 2045 section 6.7)
 _BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} [^\r\n]*\r?\n")
 
 
@@ -37,7 +38,7 @@ def undo(data: bytes, encoding: str, defects: Defects) -> bytes:
         case "base64":
             return from_base64(data, defects)
         case "quotedprintable":
-            return binascii.a2b_qp(data)
+            return binascii.a2b_qp(_SOFT_BREAK.sub(b"=", data) if _has_blank(data) else data)
         case "xuuencode" | "uuencode" | "xuue" | "uue":
             return from_uuencode(data, defects)
         case "" | "7bit" | "8bit" | "8bits" | "binary":
@@ -45,6 +46,10 @@ def undo(data: bytes, encoding: str, defects: Defects) -> bytes:
         case other:
             defects.note(f"unknown transfer encoding {other[:40]!r}")
             return data
+
+
+def _has_blank(quoted: bytes) -> bool:
+    return b"= " in quoted or b"=\t" in quoted
 
 
 @lru_cache(maxsize=64)

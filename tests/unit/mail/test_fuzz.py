@@ -164,7 +164,7 @@ def test_mutated_mails_can_be_read() -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(MINUTES * 60 + 600)
 def test_200_000_mutated_mails_can_be_read() -> None:
-    """Six minutes on one core of 2026; a failing number is given to ``chance_mail``."""
+    """Two minutes on one core of 2026; a failing number is given to ``chance_mail``."""
     end = time.monotonic() + MINUTES * 60
     for number in range(1_000, 1_000 + CASES):
         raw = chance_mail(number)
