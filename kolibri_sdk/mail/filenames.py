@@ -103,7 +103,7 @@ def name_of(part: Part, content: bytes, number: int) -> str:
 def _subject(content: bytes) -> str:
     head, _ = read_head(content, 0, len(content), Defects(), top=True)
     subject = safe_name(head.text("subject").replace("/", "-")[:120])
-    return f"{subject}.eml" if subject else ""
+    return safe_name(f"{subject}.eml") if subject else ""
 
 
 def unique_name(name: str, taken: Counter[str]) -> str:

@@ -103,6 +103,14 @@ def test_where_the_parser_stumbles_over_the_headers_the_mail_is_a_blank(
     assert "fault of the parser (TypeError:" in mail.incomplete
 
 
+def test_a_nested_mail_with_a_long_subject_has_a_name_that_file_systems_take() -> None:
+    rocket = "\U0001f680"
+    raw = f"Content-Type: message/rfc822\n\nSubject: {rocket * 120}\n\nx".encode()
+    (part,) = parse_mail(raw).attachments
+    assert part.filename.endswith(f"{rocket}.eml")
+    assert 250 < len(part.filename.encode()) <= 255
+
+
 def test_within_the_limits_everything_is_read() -> None:
     assert parse_mail(nested(99)).text == "bottom\n"
     assert parse_mail(with_parts(999)).text.count("x") == 999
