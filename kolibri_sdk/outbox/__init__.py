@@ -7,7 +7,7 @@ from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
 from kolibri_sdk.outbox.hold import cancel, release
 from kolibri_sdk.outbox.provoked import Provoked
 from kolibri_sdk.outbox.recipients import Directory, Dropped, Person, Resolved, resolve, resolve_in
-from kolibri_sdk.outbox.rendering import Composed, compose_items, save_composed
+from kolibri_sdk.outbox.rendering import Composed, compose_anew, compose_items, save_composed
 from kolibri_sdk.outbox.settle import (
     MOST_ATTEMPTS,
     find_uncertain,
@@ -29,6 +29,7 @@ __all__ = [
     "Resolved",
     "cancel",
     "clear_bounced",
+    "compose_anew",
     "compose_items",
     "enqueue",
     "find_uncertain",

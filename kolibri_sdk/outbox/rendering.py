@@ -19,7 +19,7 @@ from kolibri_sdk.reference import Carriers
 from kolibri_sdk.sandbox import Rendered, RenderJob, Sandbox
 from kolibri_sdk.store import blobs, messages, outbox
 
-__all__ = ["Composed", "compose_items", "save_composed"]
+__all__ = ["Composed", "compose_anew", "compose_items", "save_composed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,18 @@ def save_composed(tx: sa.Connection, done: Sequence[Composed]) -> None:
             reply_text=one.text,
             html=one.html,
         )
+
+
+def compose_anew(tx: sa.Connection, item: OutboxItem) -> None:
+    """Put a claimed mail whose bytes are lost back into the queue, to be rendered once more.
+
+    What is left of the bytes goes, too: were the new ones the same, they would count as stored.
+    """
+    outbox.settle(tx, item, OutboxState.QUEUED, error="its bytes were lost; it is composed anew")
+    outbox.save(tx, item.id, blob=None)
+    messages.save_outgoing(tx, item.message, blob=None)
+    if item.blob is not None:
+        blobs.forget(tx, item.blob)
 
 
 def _missing(item: OutboxItem, template: Template | None) -> str:

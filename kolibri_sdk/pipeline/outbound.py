@@ -9,6 +9,7 @@ from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.outbox import Envelope, OutboxState
 from kolibri_sdk.model.stored import OutboxItem
 from kolibri_sdk.outbox import (
+    compose_anew,
     compose_items,
     find_uncertain,
     open_recipients,
@@ -107,7 +108,15 @@ def _send(
     with system.store.write() as tx:
         if item.blob is None or not outbox.claim(tx, item.id, owner()):
             return None
-        raw = blobs.get(tx, [item.blob])[item.blob]
+        raw = blobs.get_whole(tx, [item.blob]).get(item.blob)
+        if raw is None:
+            compose_anew(tx, item)
+    if raw is None:
+        report.errors.append(
+            f"Outbox {item.id} to {', '.join(item.recipients)}: its bytes are missing or damaged "
+            "in the database; it is composed anew in the next pass"
+        )
+        return None
     checkpoint.reach("send.claimed")
     error: SendError | None = None
     try:

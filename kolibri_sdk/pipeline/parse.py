@@ -11,7 +11,7 @@ from kolibri_sdk.mail import parse_mail
 from kolibri_sdk.model.message import MessageState, ParsedMail
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
-from kolibri_sdk.store import blobs, messages
+from kolibri_sdk.store import audit, blobs, messages
 from kolibri_sdk.store.messages import Claimed
 
 __all__ = ["parse_stored"]
@@ -54,8 +54,12 @@ def _parse_batch(
     parsed: dict[int, ParsedMail] = {}
     refused: dict[int, str] = {}
     with system.store.read() as tx:
-        contents = blobs.get(tx, (item.blob for item in claimed))
+        contents = blobs.get_whole(tx, (item.blob for item in claimed))
     for item in claimed:
+        if item.blob not in contents:
+            mend = f"`kolibri reconcile {item.mailbox} --repair` fetches them again"
+            refused[item.id] = f"{audit.BYTES_LOST}; {mend}"
+            continue
         if item.attempts > _MOST_ATTEMPTS:
             refused[item.id] = f"parsing ended the process {_MOST_ATTEMPTS} times"
             continue

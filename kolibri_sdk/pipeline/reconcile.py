@@ -258,8 +258,9 @@ def _restored(system: System, raw: bytes, found: Sequence[Difference]) -> list[s
         for name, one in wanted.items():
             assert name is not None
             if name in by_name:
-                audit.forget_blob(tx, name)
+                blobs.forget(tx, name)
                 blobs.put(tx, [by_name[name]])
+                audit.parse_again(tx, name)
                 done.append(f"message {one.message}: its bytes were fetched again ({one.detail})")
             else:
                 done.append(

@@ -7,22 +7,27 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from kolibri_sdk.model.message import MessageState
 from kolibri_sdk.store import blobs
 from kolibri_sdk.store.dialect import query_in_chunks
 from kolibri_sdk.store.ledger import in_folder
 from kolibri_sdk.store.schema import attachment, blob, ledger, message
 
 __all__ = [
+    "BYTES_LOST",
     "Seen",
     "count_old",
     "damaged",
     "entries",
-    "forget_blob",
     "forget_messages",
     "lies_at",
     "names_of",
+    "parse_again",
     "set_blob",
 ]
+
+#: How the reason of an unparsed mail begins that is parsed once its bytes are there again.
+BYTES_LOST = "its bytes are missing or damaged in the database"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +120,17 @@ def damaged(tx: sa.Connection, names: Iterable[str], *, whole: bool) -> dict[str
     return wrong
 
 
-def forget_blob(tx: sa.Connection, name: str) -> None:
-    """Take away bytes that are not what they should be, so that they can be stored anew."""
-    tx.execute(sa.delete(blob).where(blob.c.sha256 == name))
+def parse_again(tx: sa.Connection, name: str) -> None:
+    """Have the mails parsed that could not be while these bytes were lost."""
+    tx.execute(
+        sa.update(message)
+        .where(
+            message.c.blob == name,
+            message.c.state == MessageState.UNPARSED.value,
+            message.c.error.startswith(BYTES_LOST),
+        )
+        .values(state=MessageState.FETCHED.value, error="", attempts=0)
+    )
 
 
 def set_blob(tx: sa.Connection, number: int, name: str) -> None:

@@ -13,7 +13,7 @@ from kolibri_sdk.errors import NotFound
 from kolibri_sdk.store.dialect import query_in_chunks, upsert
 from kolibri_sdk.store.schema import blob
 
-__all__ = ["content_hash", "get", "is_whole", "put"]
+__all__ = ["content_hash", "forget", "get", "get_whole", "is_whole", "put"]
 
 _SMALL = 128
 
@@ -65,26 +65,45 @@ def get(tx: sa.Connection, names: Iterable[str]) -> dict[str, bytes]:
     Raises
     ------
     NotFound
-        When one of them is not stored.
+        When one of them is not stored, or not as it was.
     """
     wanted = set(names)
+    found = get_whole(tx, wanted)
+    for name in wanted - found.keys():
+        raise NotFound(
+            f"The bytes {name} are not in the database, or damaged",
+            "`kolibri reconcile --repair` fetches them again while the server has them; else "
+            "restore them from a backup",
+        )
+    return found
+
+
+def get_whole(tx: sa.Connection, names: Iterable[str]) -> dict[str, bytes]:
+    """The bytes of those names that are there and are what their name says; others are left out."""
     found: dict[str, bytes] = {}
     unpack = zstandard.ZstdDecompressor()
-    for chunk in query_in_chunks(wanted):
+    for chunk in query_in_chunks(set(names)):
         for row in tx.execute(sa.select(blob).where(blob.c.sha256.in_(chunk))):
-            found[row.sha256] = (
-                unpack.decompress(row.data, max_output_size=row.size)
-                if row.codec == "zstd"
-                else bytes(row.data)
-            )
-    for name in wanted - found.keys():
-        raise NotFound(f"The bytes {name} are not in the database", "Restore them from a backup")
+            data = _unpacked(row, unpack)
+            if data is not None and content_hash(data) == row.sha256:
+                found[row.sha256] = data
     return found
+
+
+def _unpacked(row: Any, unpack: zstandard.ZstdDecompressor) -> bytes | None:
+    if row.codec != "zstd":
+        return bytes(row.data)
+    try:
+        return unpack.decompress(row.data, max_output_size=row.size)
+    except zstandard.ZstdError:
+        return None
+
+
+def forget(tx: sa.Connection, name: str) -> None:
+    """Take away bytes that are not what they should be, so that they can be stored anew."""
+    tx.execute(sa.delete(blob).where(blob.c.sha256 == name))
 
 
 def is_whole(tx: sa.Connection, name: str) -> bool:
     """Whether these bytes are there, and are what their name says."""
-    try:
-        return content_hash(get(tx, [name])[name]) == name
-    except (NotFound, zstandard.ZstdError):
-        return False
+    return name in get_whole(tx, [name])
