@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from kolibri_sdk.cli.application import app
 from kolibri_sdk.cli.options import Database, Json, ProjectFolder, RulesFolder, open_project
-from kolibri_sdk.cli.printing import print_json, print_table, say
+from kolibri_sdk.cli.printing import print_frame_as_json, print_table, rows_of, say
 
 __all__ = ["bounced", "clear_address", "list_addresses"]
 
@@ -28,18 +27,12 @@ def list_addresses(
     with open_project(project, database, rules) as k:
         frame = k.bounced.frame()
     if as_json:
-        print_json(json.loads(frame.to_json(orient="records", date_format="iso")))
+        print_frame_as_json(frame)
         return
-    head = ("address", "permanent", "temporary", "since", "last_at", "status", "reason")
-    rows = [
-        [f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "year") else value for value in row]
-        for row in frame[list(head)]
-        .astype("object")
-        .where(frame.notna(), "")
-        .itertuples(index=False)
-    ]
+    columns = ["address", "permanent", "temporary", "since", "last_at", "status", "reason"]
     shown = ("address", "permanent", "temporary", "held since", "last", "status", "reason")
-    print_table(f"Bounced addresses: {len(frame):,} (times in UTC)", shown, rows)
+    title = f"Bounced addresses: {len(frame):,} (times in UTC)"
+    print_table(title, shown, rows_of(frame, columns))
 
 
 @bounced.command(name="clear")

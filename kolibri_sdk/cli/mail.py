@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
 import typer
 
 from kolibri_sdk.cli.application import app
 from kolibri_sdk.cli.options import Database, Json, ProjectFolder, RulesFolder, Who, open_project
-from kolibri_sdk.cli.printing import print_json, print_table, say
+from kolibri_sdk.cli.printing import print_frame_as_json, print_table, say
 from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.model.outbox import OutboxState
 
@@ -36,7 +35,7 @@ def list_outbox(
             mailbox = k.mailboxes[mailbox].name
         frame = k.outbox.frame(state=state.value if state else None, mailbox=mailbox)
     if as_json:
-        print_json(json.loads(frame.to_json(orient="records", date_format="iso")))
+        print_frame_as_json(frame)
         return
     print_table(
         f"Outbox: {len(frame):,} mails",

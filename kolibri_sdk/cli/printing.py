@@ -6,7 +6,8 @@ import json
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["complain", "plain", "print_json", "print_table", "say", "this_command"]
+__all__ = [
+    "complain",
+    "plain",
+    "print_frame_as_json",
+    "print_json",
+    "print_table",
+    "rows_of",
+    "say",
+    "this_command",
+]
 
 _KEPT = {"\n", "\t"}
 _WIDE = 1000
@@ -51,10 +61,25 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, default=str))
 
 
+def print_frame_as_json(frame: Any) -> None:
+    """The rows of a DataFrame as an array of objects; times in ISO 8601."""
+    print_json(json.loads(frame.to_json(orient="records", date_format="iso")))
+
+
+def rows_of(frame: Any, columns: Sequence[str]) -> Iterator[Sequence[object]]:
+    """Rows of a DataFrame for a table: these columns, and None for what is missing."""
+    chosen = frame[list(columns)]
+    rows: Iterator[Sequence[object]] = (
+        chosen.astype("object").where(chosen.notna(), None).itertuples(index=False, name=None)
+    )
+    return rows
+
+
 def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table as wide as the terminal; nothing in it is taken as markup.
 
-    Empty names in ``head`` give a table without a head. Where there is no terminal, as in a pipe
+    Times are told to the second, and what is missing is empty. Empty names in ``head`` give a
+    table without a head. Where there is no terminal, as in a pipe
     or a log, nothing is broken into lines.
     """
     table = Table(
@@ -68,11 +93,17 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]
     for name in head:
         table.add_column(name)
     for row in rows:
-        table.add_row(*(Text(plain("" if cell is None else str(cell))) for cell in row))
+        table.add_row(*(Text(plain(_told(cell))) for cell in row))
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)
     console.print(table)
+
+
+def _told(cell: object) -> str:
+    if cell is None:
+        return ""
+    return f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else str(cell)
 
 
 def this_command() -> str:

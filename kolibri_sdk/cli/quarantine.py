@@ -9,7 +9,7 @@ import typer
 
 from kolibri_sdk.cli.application import app
 from kolibri_sdk.cli.options import Database, Json, ProjectFolder, RulesFolder, open_project
-from kolibri_sdk.cli.printing import print_json, print_table, say
+from kolibri_sdk.cli.printing import print_frame_as_json, print_json, print_table, say
 from kolibri_sdk.errors import ConfigurationError, NotFound
 from kolibri_sdk.store.quarantine import STATES
 
@@ -43,7 +43,7 @@ def list_quarantine(
     with open_project(project, database, rules) as k:
         frame = k.quarantine.frame(mailbox=mailbox, state=state)
     if as_json:
-        print_json(json.loads(frame.to_json(orient="records", date_format="iso")))
+        print_frame_as_json(frame)
         return
     print_table(
         f"Quarantine: {len(frame):,} mails",
@@ -55,7 +55,7 @@ def list_quarantine(
                 row["uid"],
                 row["state"],
                 row["attempts"],
-                f"{row['seen_at']:%Y-%m-%d %H:%M}",
+                row["seen_at"],
                 row["error"] or STATES[row["state"]],
             )
             for row in frame.to_dict(orient="records")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from kolibri_sdk.cli.application import app
 from kolibri_sdk.cli.options import Database, Json, ProjectFolder, RulesFolder, open_project
-from kolibri_sdk.cli.printing import print_json, print_table, say
+from kolibri_sdk.cli.printing import print_frame_as_json, print_table, rows_of, say
 
 __all__ = ["list_keys", "reference", "revoke_key", "rotate_keys"]
 
@@ -28,14 +27,11 @@ def list_keys(
     with open_project(project, database, rules) as k:
         frame = k.reference_keys.frame()
     if as_json:
-        print_json(json.loads(frame.to_json(orient="records", date_format="iso")))
+        print_frame_as_json(frame)
         return
-    head = ("id", "state", "created_at", "retired_at", "revoked_at")
-    rows = [
-        ["" if value != value else value for value in row]  # noqa: PLR0124 - a missing time is NaT
-        for row in frame[list(head)].itertuples(index=False)
-    ]
-    print_table(f"Reference keys: {len(frame)}", head, rows)
+    columns = ["id", "state", "created_at", "retired_at", "revoked_at"]
+    head = ("id", "state", "created (UTC)", "retired (UTC)", "revoked (UTC)")
+    print_table(f"Reference keys: {len(frame)}", head, rows_of(frame, columns))
 
 
 @reference.command(name="rotate")

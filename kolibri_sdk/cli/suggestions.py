@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ from kolibri_sdk.cli.options import (
     Who,
     open_project,
 )
-from kolibri_sdk.cli.printing import print_json, print_table, say
+from kolibri_sdk.cli.printing import print_frame_as_json, print_table, say
 from kolibri_sdk.errors import ConfigurationError
 
 __all__ = [
@@ -59,7 +58,7 @@ def list_suggestions(
         name = k.mailboxes[mailbox].name if mailbox is not None else None
         frame = k.messages.suggestions(state=None if state == "all" else state, mailbox=name)
     if as_json:
-        print_json(json.loads(frame.to_json(orient="records", date_format="iso")))
+        print_frame_as_json(frame)
         return
     print_table(
         f"Suggestions: {len(frame):,}",
