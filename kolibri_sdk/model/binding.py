@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from kolibri_sdk.model.message import Address
+from kolibri_sdk.model.message import Address, MessageKind
 from kolibri_sdk.model.reference import ReferenceHit
 from kolibri_sdk.model.stored import StoredAttachment, StoredMessage
 
-__all__ = ["FIELDS", "message_binding"]
+__all__ = ["FIELDS", "SHAPES", "message_binding"]
 
 #: The fields of ``message`` in conditions, and what each holds.
 FIELDS = {
@@ -36,6 +36,53 @@ FIELDS = {
     "forwarded": "{from, to, sent, subject, message_id} of the mail that was passed on, or null",
     "authentication": "{server, spf, dkim, dmarc, mailfrom, signed_by}, or null",
     "defects": "what the parser found wrong, list of text",
+}
+
+_PERSON = {"address": "string", "name": "string"}
+_FILE = {"filename": "string", "content_type": "string", "size": "number", "inline": "boolean"}
+_KINDS = "|".join(kind.value for kind in MessageKind)
+
+#: The same for the static checks, which look at expressions before they run: ``"string?"`` may be
+#: null, ``"string=a|b"`` is one of these, ``[x]`` is a list of x, a mapping an object (which may be
+#: null where it has ``"?"``), ``{"*": x}`` an object of any names.
+SHAPES: dict[str, Any] = {
+    "id": "number",
+    "mailbox": "string",
+    "subject": "string",
+    "from": _PERSON,
+    "to": [_PERSON],
+    "cc": [_PERSON],
+    "reply_to": [_PERSON],
+    "text": "string",
+    "reply_text": "string",
+    "html": "string?",
+    "headers": {"*": "any"},
+    "attachments": [_FILE],
+    "received": "string?",
+    "sent": "string?",
+    "size": "number",
+    "kind": f"string={_KINDS}",
+    "automatic": "boolean",
+    "reference": {"?": True, "entity": "string", "key": "string", "grade": "string"},
+    "is_reply": "boolean",
+    "forwarded": {
+        "?": True,
+        "from": {"?": True, **_PERSON},
+        "to": [_PERSON],
+        "sent": "string?",
+        "subject": "string",
+        "message_id": "string?",
+    },
+    "authentication": {
+        "?": True,
+        "server": "any",
+        "spf": "any",
+        "dkim": "any",
+        "dmarc": "any",
+        "mailfrom": "any",
+        "signed_by": "any",
+    },
+    "defects": ["string"],
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from kolibri_sdk.errors import Problem
+from kolibri_sdk.model.binding import SHAPES
 from kolibri_sdk.model.entity import Entity
 from kolibri_sdk.model.rule import Action, Change, InboundRule, OutboundRule
 from kolibri_sdk.model.template import Template, fallbacks
@@ -60,10 +62,31 @@ def _script_problems(rulebook: Rulebook, sandbox: Sandbox) -> Iterator[Problem]:
             name = f"{rule.file}#{path}"
             known[name] = rule, path
             scripts.append(Script(name, source, "boolean" if path == "when" else "value"))
-    for name, fault in sandbox.check_scripts(scripts).items():
+    faults = sandbox.check_scripts(scripts)
+    for name, inspection in sandbox.inspect(scripts, _shapes(rulebook)).items():
+        rule, path = known[name]
+        for finding in inspection.findings:
+            place = rulebook.expression_place(rule, path, finding.line, finding.column)
+            yield Problem(
+                rule.file,
+                f"in the JavaScript: {finding.message}",
+                finding.mend,
+                *place,
+                severity=finding.severity,
+            )
+    for name, fault in faults.items():
         rule, path = known[name]
         place = rulebook.expression_place(rule, path, fault.line, fault.column)
         yield Problem(rule.file, f"the JavaScript is faulty: {fault.message}", "correct it", *place)
+
+
+def _shapes(rulebook: Rulebook) -> dict[str, Any]:
+    """What variables hold; of records, where the fields of all entities are known."""
+    entities = rulebook.entities.values()
+    if not entities or not all(entity.fields for entity in entities):
+        return {"message": SHAPES}
+    fields = {name: "any" for entity in entities for name in (entity.key, *entity.fields)}
+    return {"message": SHAPES, "record": fields, "old": fields}
 
 
 def _expressions(rule: _Rule) -> Iterator[tuple[str, str]]:

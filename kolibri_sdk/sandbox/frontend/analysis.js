@@ -1,6 +1,6 @@
 // Looks at expressions and runs none of them: how a condition is made up, and what in it is likely
 // a mistake. Loaded into the hardened isolate when it is first asked for.
-import { findings } from "./findings.js";
+import { findings, invisible } from "./findings.js";
 import { parseExpression, split } from "./syntax.js";
 
 globalThis.inspect = (request) => {
@@ -11,7 +11,8 @@ globalThis.inspect = (request) => {
       try {
         expression = parseExpression(source);
       } catch {
-        return { tree: null, findings: [] }; // the compiler tells what is wrong, and where
+        // The compiler tells what is wrong, and where; what nobody sees it does not tell.
+        return { tree: null, findings: [...invisible(source)] };
       }
       return {
         tree: split(expression, source),

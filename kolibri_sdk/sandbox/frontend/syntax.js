@@ -45,7 +45,7 @@ function isOpaque(node) {
 }
 
 // Names that a function inside declares: what they hide is not ours.
-function declared(node) {
+export function declared(node) {
   const names = new Set();
   for (const one of walk(node)) {
     const patterns = isFunction(one) ? one.params : one.type === "VariableDeclarator" ? [one.id] : [];

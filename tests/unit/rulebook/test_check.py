@@ -287,3 +287,23 @@ def test_problems_come_by_file_and_line(folder: Folder, sandbox: Sandbox) -> Non
 def test_a_rule_made_in_python_has_the_place_of_its_own_text(folder: Folder) -> None:
     rule = InboundRule("a", mailbox="support", when="a b")
     assert folder.load().expression_place(rule, "when", 1, 3) == (1, 3)
+
+
+def test_a_likely_mistake_has_its_place_in_the_file(folder: Folder, sandbox: Sandbox) -> None:
+    text = EXAMPLES + "order: 1\nwhen: |\n  message.size > 1 &&\n    message.subjekt === 'x'\n"
+    problem = only(folder, sandbox, INBOUND, text)
+    assert problem.message == "in the JavaScript: message has no subjekt"
+    assert problem.mend == "did you mean subject?"
+    assert (problem.line, problem.column, problem.severity) == (7, 13, "error")
+
+
+def test_fields_of_records_are_those_of_any_entity(folder: Folder, sandbox: Sandbox) -> None:
+    text = EXAMPLES + "order: 1\nwhen: \"record !== null && record.calller === 'x'\"\n"
+    assert only(folder, sandbox, INBOUND, text).mend == "did you mean caller?"
+    folder.write("rules/entities/lead.yaml", "table: lead\n")  # its columns are not known
+    assert check(folder, sandbox) == []
+
+
+def test_a_slow_regular_expression_is_a_warning(folder: Folder, sandbox: Sandbox) -> None:
+    text = EXAMPLES + "order: 1\nwhen: /\\s*\\s*x/.test(message.text)\n"
+    assert only(folder, sandbox, INBOUND, text).severity == "warning"
