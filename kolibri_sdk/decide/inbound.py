@@ -73,12 +73,18 @@ def _judge_all(
     """What the outcomes amount to; where they are the same objects, it is the same object."""
     names = [_condition(rule).id for rule in rules]
     known: dict[tuple[int, ...], Said] = {}
+    # A rule's plain answers are one object each for a whole batch, and so are their decisions.
+    made: list[dict[int, Decision]] = [{} for _ in rules]
     decided = []
     for row in outcomes:
         found = [row[name] for name in names]
         key = tuple(map(id, found))
         if key not in known:
-            known[key] = _in_order(rules, list(map(judged, rules, found)))
+            for rule, outcome, of_rule in zip(rules, found, made, strict=True):
+                if id(outcome) not in of_rule:
+                    of_rule[id(outcome)] = judged(rule, outcome)
+            decisions = [of_rule[one] for of_rule, one in zip(made, key, strict=True)]
+            known[key] = _in_order(rules, decisions)
         decided.append(known[key])
     return decided
 
