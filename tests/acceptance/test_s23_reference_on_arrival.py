@@ -108,6 +108,49 @@ def test_a_tag_of_another_record_is_no_proof_even_from_somebody_known(answered: 
     assert "mail_in" not in [kind for kind, _ in answered.stream()]
 
 
+def test_a_reply_to_a_closed_record_lands_in_it(answered: Desk) -> None:
+    raw = answered.answer_to(ANNAS).raw
+    answered.k.records["incident", 1].update(status="closed")
+    answered.healthy_poll()
+
+    answered.receive(reply_to(raw, "It is down again."))
+
+    assert ("mail_in", "It is down again.") in answered.stream()
+    assert len(answered.incidents()) == 1
+
+
+def test_a_reply_to_a_merged_record_lands_in_the_surviving_one(desk: Desk) -> None:
+    entity = desk.folder.root / "rules/entities/incident.yaml"
+    entity.write_text(f"{entity.read_text()}  parent: text\nmerged_into: parent\n")
+    desk.receive(letter("VPN is down"), letter("Printer", sender=TOMS))
+    raw = desk.answer_to(TOMS).raw
+    desk.k.records["incident", 2].update(parent="INC-000001")
+    desk.healthy_poll()
+
+    desk.receive(reply_to(raw, "It is the VPN, too.", sender=TOMS))
+
+    assert ("mail_in", "It is the VPN, too.") in desk.stream(1)
+    assert "mail_in" not in [kind for kind, _ in desk.stream(2)]
+    assert last_mail(desk)["grade"] == "signed", "who is known to one is known to both"
+    assert len(desk.incidents()) == 2
+
+
+def test_a_forward_of_our_mail_is_a_request_of_its_own_and_suggests_the_record(
+    answered: Desk,
+) -> None:
+    sent = answered.answer_to(ANNAS)
+    quoted = f"---------- Forwarded message ----------\nFrom: {sent.mail['From']}\n"
+    text = f"Another matter, see below.\n\n{quoted}Subject: {sent.mail['Subject']}\n\nText.\n"
+
+    report = answered.receive(letter(f"Fwd: {sent.mail['Subject']}", text))
+
+    assert "mail_in" not in [kind for kind, _ in answered.stream()]
+    assert len(answered.incidents()) == 2
+    assert any("incident 1 is only a suggestion" in line for line in report.refused)
+    (suggested,) = answered.k.messages.suggestions().to_dict("records")
+    assert (suggested["entity"], suggested["record_key"]) == ("incident", "1")
+
+
 def flipped(token: str) -> str:
     """The token with one character in its middle changed."""
     middle = len(token) // 2
