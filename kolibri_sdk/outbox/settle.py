@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import psutil
 import sqlalchemy as sa
 
 from kolibri_sdk import clock
@@ -17,7 +15,7 @@ from kolibri_sdk.errors import PermanentSendError, SendError, UncertainSendError
 from kolibri_sdk.model.message import MessageState
 from kolibri_sdk.model.outbox import Delivery, OutboxState
 from kolibri_sdk.model.stored import ActivityEntry, OutboxItem
-from kolibri_sdk.store import activity, messages, outbox
+from kolibri_sdk.store import activity, messages, outbox, worker
 
 __all__ = ["MOST_ATTEMPTS", "find_uncertain", "open_recipients", "owner", "settle", "settle_error"]
 
@@ -25,12 +23,13 @@ MOST_ATTEMPTS = 12
 _FIRST_WAIT = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(hours=4)
 _CLAIM_LIFETIME = timedelta(minutes=15)
+_RETURNED = frozenset({"bounced", "delayed"})  # what a bounce said, which knows more than a server
+_TAKEN = frozenset({"accepted", "delayed"})
 
 
 def owner() -> str:
-    """Who claims: host, process and when it started, so that a dead one is recognised."""
-    started = int(psutil.Process().create_time())
-    return f"{socket.gethostname()}:{os.getpid()}:{started}"
+    """Who claims: machine, process and when it started, so that a dead one is recognised."""
+    return worker.identity()
 
 
 def open_recipients(item: OutboxItem) -> tuple[str, ...]:
@@ -38,7 +37,7 @@ def open_recipients(item: OutboxItem) -> tuple[str, ...]:
     settled = {
         address
         for address, result in item.results.items()
-        if result["status"] in {"accepted", "permanent", "bounced", "delayed"}
+        if result["status"] in {"accepted", "permanent"} | _RETURNED
     }
     return tuple(address for address in item.recipients if address not in settled)
 
@@ -46,10 +45,14 @@ def open_recipients(item: OutboxItem) -> tuple[str, ...]:
 def settle(tx: sa.Connection, item: OutboxItem, delivery: Delivery) -> OutboxState | None:
     """Write down what the server said of each recipient; None when somebody did before.
 
-    Who was refused for the moment (4yz) is tried again; the others have their fate.
+    Who was refused for the moment (4yz) is tried again; the others have their fate. What a bounce
+    said while the mail was handed over stays.
     """
+    item = _as_it_is(tx, item)
     results: dict[str, Mapping[str, Any]] = dict(item.results)
     for result in delivery.results:
+        if results.get(result.address, {}).get("status") in _RETURNED:
+            continue
         results[result.address] = {
             "status": result.status,
             "code": result.code,
@@ -62,13 +65,13 @@ def settle(tx: sa.Connection, item: OutboxItem, delivery: Delivery) -> OutboxSta
     )
     if any(results[a]["status"] == "temporary" for a in item.recipients if a in results):
         return _again(tx, item, refused, results)
-    accepted = [a for a in item.recipients if results.get(a, {}).get("status") == "accepted"]
-    state = OutboxState.SENT if accepted else OutboxState.FAILED
+    state = OutboxState.SENT if _is_under_way(results) else OutboxState.FAILED
     return _end(tx, item, state, refused, results)
 
 
 def settle_error(tx: sa.Connection, item: OutboxItem, error: SendError) -> OutboxState | None:
     """Write down that sending failed as a whole."""
+    item = _as_it_is(tx, item)
     if isinstance(error, UncertainSendError):
         return _end(tx, item, OutboxState.UNCERTAIN, str(error), item.results)
     if isinstance(error, PermanentSendError):
@@ -86,7 +89,7 @@ def find_uncertain(tx: sa.Connection) -> list[OutboxItem]:
             "the sender stopped between handing the mail over and writing down the answer; "
             "it may have arrived. See: kolibri outbox list"
         )
-        if _end(tx, item, OutboxState.UNCERTAIN, reason, item.results):
+        if _end(tx, item, OutboxState.UNCERTAIN, reason, _as_it_is(tx, item).results):
             found.append(item)
     return found
 
@@ -94,14 +97,17 @@ def find_uncertain(tx: sa.Connection) -> list[OutboxItem]:
 def _alive(claimed_by: str, claimed_at: datetime) -> bool:
     if clock.now() - claimed_at > _CLAIM_LIFETIME:
         return False
-    host, _, rest = claimed_by.partition(":")
-    if host != socket.gethostname():
-        return True
-    number, _, started = rest.partition(":")
-    try:
-        return int(psutil.Process(int(number)).create_time()) == int(started)
-    except (psutil.Error, ValueError):
-        return False
+    return worker.is_alive(claimed_by) is not False  # None: it is on another machine
+
+
+def _as_it_is(tx: sa.Connection, item: OutboxItem) -> OutboxItem:
+    """The mail with the results that are in the database now, locked until the end."""
+    return next((replace(item, results=now.results) for now in outbox.of_ids(tx, [item.id])), item)
+
+
+def _is_under_way(results: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a server took the mail for somebody it has not come back from."""
+    return any(result["status"] in _TAKEN for result in results.values())
 
 
 def _again(
@@ -109,8 +115,7 @@ def _again(
 ) -> OutboxState | None:
     tries = item.attempts + 1
     if tries >= MOST_ATTEMPTS:
-        accepted = any(result["status"] == "accepted" for result in results.values())
-        state = OutboxState.SENT if accepted else OutboxState.FAILED
+        state = OutboxState.SENT if _is_under_way(results) else OutboxState.FAILED
         return _end(tx, item, state, f"gave up after {tries} tries; last: {error}", results)
     wait = min(_FIRST_WAIT * 2 ** (tries - 1), _LONGEST_WAIT)
     # Jitter keeps a queue that failed together from coming back together.

@@ -123,11 +123,11 @@ def settle(
 
 
 def of_message_ids(tx: sa.Connection, names: Iterable[str]) -> list[OutboxItem]:
-    """The mails of ours that have these Message-IDs."""
+    """The mails of ours that have these Message-IDs; kept from others until the end."""
     found: list[OutboxItem] = []
     for chunk in query_in_chunks(dict.fromkeys(names)):
-        rows = tx.execute(sa.select(outbox).where(outbox.c.message_id.in_(chunk)))
-        found += [_item(row) for row in rows.mappings()]
+        query = sa.select(outbox).where(outbox.c.message_id.in_(chunk)).order_by(outbox.c.id)
+        found += [_item(row) for row in tx.execute(query.with_for_update()).mappings()]
     return found
 
 

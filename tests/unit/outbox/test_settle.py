@@ -224,6 +224,15 @@ def test_another_process_with_our_number_is_not_us(store: Store, queued: OutboxI
     assert _uncertain(store) == [queued.id]
 
 
+def test_a_clock_that_is_set_makes_no_living_sender_a_dead_one(
+    store: Store, queued: OutboxItem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _claim(store, queued.id)
+    # psutil tells the start by the clock, which a clock that is set moves.
+    monkeypatch.setattr("psutil.Process.create_time", lambda _: 1_000_000_001.0)
+    assert _uncertain(store) == []
+
+
 def test_a_sender_on_another_machine_has_its_time(store: Store, queued: OutboxItem) -> None:
     _claim(store, queued.id, "elsewhere:1:1")
     assert _uncertain(store) == []
