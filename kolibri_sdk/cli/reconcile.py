@@ -24,6 +24,13 @@ def reconcile(
     quick: Annotated[
         bool, typer.Option("--quick", help="Do not read all stored bytes to compare their hashes.")
     ] = False,
+    after_restore: Annotated[
+        bool,
+        typer.Option(
+            "--after-restore",
+            help="The database is a backup of the past: hold what may have been sent since.",
+        ),
+    ] = False,
     project: ProjectFolder = None,
     database: Database = None,
     rules: RulesFolder = None,
@@ -36,7 +43,14 @@ def reconcile(
     with open_project(project, database, rules) as k:
         names = [name for name in k.mailboxes if k.mailboxes[name].description.inbound is not None]
         boxes = [k.mailboxes[name] for name in ([mailbox] if mailbox is not None else names)]
+        past = [mailbox] if mailbox is not None else list(k.mailboxes)
+        held = {name: k.mailboxes[name].hold_after_restore() for name in past if after_restore}
         reports = [box.reconcile(repair=repair, whole=not quick) for box in boxes]
+    for name, number in held.items():
+        complain(
+            f"{name}: {number} queued mails are held, and so will be those that mail causes which "
+            "lies in the mailbox by now. See: kolibri outbox list --state held"
+        )
     if as_json:
         print_json([report.as_json() for report in reports])
     for report in reports:

@@ -19,7 +19,7 @@ from kolibri_sdk.model.rule import OutboundRule
 from kolibri_sdk.model.template import Template
 from kolibri_sdk.model.user import User
 from kolibri_sdk.outbox import cancel, release
-from kolibri_sdk.pipeline import ReconcileReport, System, log_in, reconcile
+from kolibri_sdk.pipeline import ReconcileReport, System, hold_after_restore, log_in, reconcile
 from kolibri_sdk.rulebook import Rulebook, rulebook_at
 from kolibri_sdk.store import decisions, outbox, runs, users
 from kolibri_sdk.store.schema import outbox as outbox_table
@@ -80,6 +80,24 @@ class MailboxView:
             When the server does not play along, or a poller is at work on the mailbox.
         """
         return reconcile(self._system, self.description, repair=repair, whole=whole)
+
+    def hold_after_restore(self) -> int:
+        """After a backup of the database was restored: have no mail sent a second time.
+
+        What is queued is held, and so will be whatever is caused by mail that lies in the mailbox
+        by now; ``k.outbox.release([…])`` lets it go. Call it before the first pass.
+
+        Returns
+        -------
+        int
+            How many queued mails are held now.
+
+        Raises
+        ------
+        MailboxBusy
+            When a poller is at work on the mailbox.
+        """
+        return hold_after_restore(self._system, self.description)
 
     def __repr__(self) -> str:
         sides = {"in": self.description.inbound, "out": self.description.outbound}

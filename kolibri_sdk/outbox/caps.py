@@ -13,7 +13,7 @@ from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.outbox import Spent
 from kolibri_sdk.outbox.provoked import Provoked
 from kolibri_sdk.outbox.recipients import Person
-from kolibri_sdk.store import allowance
+from kolibri_sdk.store import allowance, restores
 
 __all__ = ["MOST_DEPTH", "WINDOW", "Held", "spent_by", "why_held"]
 
@@ -52,8 +52,17 @@ def why_held(
     record: RecordKey | None,
 ) -> Held | None:
     """Why a mail to this person must wait for somebody to look at it; None where it may go."""
-    if provoked is not None and (held := _unsafe(person, provoked, record)):
-        return held
+    if provoked is not None:
+        if held := _unsafe(person, provoked, record):
+            return held
+        if restored := restores.answered_before(tx, provoked.message):
+            return Held(
+                "mails that may have gone out before the database was restored",
+                f"message {provoked.message}, which caused this one, lay in mailbox "
+                f"{mailbox.name} when the database was restored ({restored:%Y-%m-%d %H:%M}Z): this "
+                "mail may have gone out before. Look into the mailbox; if it did not: "
+                "kolibri outbox release",
+            )
     spent = spent_by(mailbox, person, provoked, record)
     had = allowance.count(tx, spent, clock.now() - WINDOW)
     caps = [("address", "notices_per_hour", f"{spent.address} had {{}} automatic mails")]

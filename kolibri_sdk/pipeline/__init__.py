@@ -8,7 +8,7 @@ from kolibri_sdk.pipeline.import_report import IMPORT_COUNTS, ImportReport
 from kolibri_sdk.pipeline.import_sources import ArchiveToImport, FoldersToImport, ImportSource
 from kolibri_sdk.pipeline.imports import import_mails
 from kolibri_sdk.pipeline.passes import run_pass, run_passes
-from kolibri_sdk.pipeline.reconcile import reconcile
+from kolibri_sdk.pipeline.reconcile import hold_after_restore, reconcile
 from kolibri_sdk.pipeline.report import COUNTS, PassReport
 from kolibri_sdk.pipeline.system import System, open_system
 
@@ -24,6 +24,7 @@ __all__ = [
     "Reason",
     "ReconcileReport",
     "System",
+    "hold_after_restore",
     "import_mails",
     "log_in",
     "open_system",

@@ -14,11 +14,11 @@ from kolibri_sdk.pipeline.fetch import fetch_mailbox
 from kolibri_sdk.pipeline.leased import Lease, leased
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
-from kolibri_sdk.store import audit, blobs, ledger
+from kolibri_sdk.store import audit, blobs, ledger, restores
 from kolibri_sdk.store.audit import Seen
 from kolibri_sdk.store.ledger import Entry, FolderState
 
-__all__ = ["reconcile"]
+__all__ = ["hold_after_restore", "reconcile"]
 
 _STATES = {
     "listed": Reason.WAITING,
@@ -68,6 +68,31 @@ def reconcile(
         left = _compared(system, mailbox, whole=whole)
     left.done = done or ["nothing was to be mended"]
     return left
+
+
+def hold_after_restore(system: System, mailbox: Mailbox) -> int:
+    """Have no mail sent twice after the database was restored from a backup.
+
+    What is queued is held, and so will be whatever is caused by mail that lies in the mailbox by
+    now: the database does not know what went out after the backup was made. A person releases it.
+
+    Returns
+    -------
+    int
+        How many queued mails are held now.
+
+    Raises
+    ------
+    MailboxBusy
+        When a poller is at work on the mailbox.
+    """
+    reason = (
+        "was queued when the database was restored, and may have gone out before. Look into the "
+        "mailbox; if it did not: kolibri outbox release"
+    )
+    with leased(system.store, mailbox.name) as lease, system.store.write() as tx:
+        lease.check(tx)
+        return restores.note(tx, mailbox.name, reason)
 
 
 def _compared(system: System, mailbox: Mailbox, *, whole: bool) -> ReconcileReport:

@@ -188,6 +188,7 @@ mailbox_state = sa.Table(
     _column("retry_at", UtcDateTime, nullable=True),
     _column("lease_owner", Text, nullable=True),
     _column("lease_until", UtcDateTime, nullable=True),
+    _column("restored_at", UtcDateTime, nullable=True),
 )
 
 #: What is known of a mailbox's OAuth2 grant; the grant itself is in the system's keyring.
