@@ -196,9 +196,20 @@ class Dovecot:
         return (self.folder / "dovecot.log").read_text(errors="replace")
 
     def kick(self, user: str) -> None:
-        """End this user's IMAP sessions, as an administrator or a restart does."""
-        command = ["doveadm", "-c", str(self.folder / "dovecot.conf"), "kick", user]
-        subprocess.run(command, check=True, capture_output=True, **as_server_user())
+        """End this user's IMAP sessions, as an administrator or a restart does; waits for it."""
+        self._doveadm("kick", user)
+        for _ in range(200):
+            if user not in self._doveadm("who", user):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"Dovecot does not let go of {user}")
+
+    def _doveadm(self, *words: str) -> str:
+        command = ["doveadm", "-c", str(self.folder / "dovecot.conf"), *words]
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, **as_server_user()
+        )
+        return done.stdout
 
     def new_user(self, name: str = "user") -> str:
         """A user name that no other test has."""
