@@ -81,9 +81,11 @@ class Timeline(Picture):
         from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
         times: Any = self.counts.index.tz_localize(None)  # type: ignore[attr-defined]
-        if len(times) > 1:
-            wide = (times[1] - times[0]) * 0.9
+        period: Any = times[1] - times[0] if len(times) > 1 else pd.Timedelta(hours=1)
+        if len(times):
+            wide = period * 0.9
             axes.bar(times, self.counts["mails"], width=wide, color=_QUIET, alpha=0.45, label="all")
+            axes.set_xlim(times[0] - 2 * period, times[-1] + 2 * period)  # never decades around
         for name, colour in zip(self.shown, _COLOURS, strict=False):
             heights = self.counts[name]
             axes.plot(times, heights, color=colour, marker="o", markersize=3, lw=1.4, label=name)
@@ -130,9 +132,10 @@ class HeatMap(Picture):
         counts = self.overlap.to_numpy(float)
         own = counts.diagonal()[:, None]
         shares = np.divide(counts, own, out=np.zeros_like(counts), where=own > 0)
-        # The accent on nothing: both a light and a dark page show through where there is no overlap
-        colours = LinearSegmentedColormap.from_list("overlap", ["#0e8a7d00", "#0e8a7dff"])
-        axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
+        # Squares of their own colour, whose writing is legible on either page; none where there is
+        # no overlap.
+        colours = LinearSegmentedColormap.from_list("overlap", ["#d9efec", "#0e8a7d"])
+        axes.imshow(np.ma.masked_equal(shares, 0), cmap=colours, vmin=0, vmax=1)
         names = list(self.overlap.index)
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
         axes.set_yticks(range(len(names)), names)
@@ -141,7 +144,7 @@ class HeatMap(Picture):
             for row, line in enumerate(shares):
                 for column, share in enumerate(line):
                     if share:
-                        ink = "#ffffff" if share > 0.6 else INK
+                        ink = "#ffffff" if share > 0.7 else "#12302c"
                         axes.text(
                             column, row, f"{share:.0%}", ha="center", va="center", color=ink, size=8
                         )
