@@ -1,32 +1,36 @@
-"""Stage 2: from stored bytes to a parsed KolibriMessage (S19)."""
+"""Stage 2: from stored bytes to a parsed KolibriMessage (S19), and to a done one where it can."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+
+import sqlalchemy as sa
 
 from kolibri_sdk import checkpoint
-from kolibri_sdk.errors import StoreError
+from kolibri_sdk.decide import Subject
+from kolibri_sdk.errors import SandboxError, StoreError
 from kolibri_sdk.mail import parse_mail
-from kolibri_sdk.model.message import MessageState, ParsedMail
+from kolibri_sdk.model.message import ParsedMail
+from kolibri_sdk.model.stored import StoredMessage
 from kolibri_sdk.pipeline.report import PassReport
+from kolibri_sdk.pipeline.rules import Weighed, apply_rules, comes_to_nothing, count, weigh
 from kolibri_sdk.pipeline.system import System
-from kolibri_sdk.store import audit, blobs, messages
+from kolibri_sdk.store import audit, blobs, decisions, messages
 from kolibri_sdk.store.messages import Claimed
 
 __all__ = ["parse_stored"]
 
-_BATCH = 200
+_BATCH = 500
 _MOST_ATTEMPTS = 3
 
 
-def parse_stored(
-    system: System,
-    mailboxes: Sequence[str],
-    report: PassReport,
-    state: MessageState = MessageState.PARSED,
-) -> None:
-    """Parse what was fetched.
+def parse_stored(system: System, mailboxes: Sequence[str], report: PassReport) -> None:
+    """Parse what was fetched, and decide on it.
+
+    Most mails come to nothing: no record, no rule that matches. These are written once, parsed
+    and done; all others when they are parsed, and again with what the rules do.
 
     A mail beyond the limits is stored as far as it was read, as ``unparsed`` and with an alarm: no
     rule decides on half a mail.
@@ -35,12 +39,14 @@ def parse_stored(
         size = 1 if tried else _BATCH
         while claimed := _claim(system, mailboxes, size, tried=tried):
             try:
-                _parse_batch(system, claimed, report, state)
+                rest = _parse_batch(system, claimed, report)
             except StoreError:
                 # The count tells of mails that take the process down, not of a full disk.
                 with suppress(StoreError), system.store.write() as tx:
                     messages.release_claims(tx, (item.id for item in claimed))
                 raise
+            for mailbox, work in _by_mailbox(rest):
+                apply_rules(system, mailbox, work, report)
 
 
 def _claim(system: System, mailboxes: Sequence[str], size: int, *, tried: bool) -> list[Claimed]:
@@ -48,9 +54,46 @@ def _claim(system: System, mailboxes: Sequence[str], size: int, *, tried: bool) 
         return messages.claim_fetched(tx, size, mailboxes, tried=tried)
 
 
-def _parse_batch(
-    system: System, claimed: Sequence[Claimed], report: PassReport, state: MessageState
-) -> None:
+def _parse_batch(system: System, claimed: Sequence[Claimed], report: PassReport) -> list[Weighed]:
+    """Parse, decide and save a batch; what came back has been decided on, and not carried out."""
+    parsed, refused = _parse(system, claimed)
+    weighed = _weigh(system, claimed, parsed, report)
+    nothing = {one[0].message.id: one for one in weighed if comes_to_nothing(one)}
+    with system.store.write() as tx:
+        digests = decisions.enter_rulesets(tx, (said for _, _, said in nothing.values()))
+        rulesets = {number: digests[said.asked] for number, (_, _, said) in nothing.items()}
+        saved = messages.save_parsed(tx, parsed, done=rulesets)
+        done = [one for number, one in nothing.items() if number in saved]
+        told = [decisions.Decided(said, subject.message.id) for subject, _, said in done]
+        decisions.add_told(tx, told)
+        for number, reason in refused.items():
+            messages.save_unparsed(tx, number, reason)
+        checkpoint.reach("parse.batch")
+        # Actions work with the message as it is stored.
+        rest = [
+            (_as_stored(tx, subject), reference, said)
+            for subject, reference, said in weighed
+            if subject.message.id in saved - nothing.keys()
+        ]
+    for subject, reference, said in done:
+        count(report, subject, reference, said, {})
+    refused |= {number: mail.incomplete for number, mail in parsed.items() if mail.incomplete}
+    report.counts["unparsed"] += len(refused)
+    report.refuse(f"Message {n} was not parsed: {reason}" for n, reason in refused.items())
+    return rest
+
+
+def _as_stored(tx: sa.Connection, subject: Subject) -> Subject:
+    """The row, with what was found out of the mail since it was parsed."""
+    fresh = subject.message
+    row = messages.get(tx, fresh.id)
+    return replace(subject, message=replace(row, kind=fresh.kind, depth=fresh.depth))
+
+
+def _parse(
+    system: System, claimed: Sequence[Claimed]
+) -> tuple[dict[int, ParsedMail], dict[int, str]]:
+    """The mails by id, and why others are not parsed."""
     parsed: dict[int, ParsedMail] = {}
     refused: dict[int, str] = {}
     with system.store.read() as tx:
@@ -66,11 +109,32 @@ def _parse_batch(
         box = system.rulebook.mailboxes.get(item.mailbox)
         trusted = box.trusted_authserv if box else ()
         parsed[item.id] = parse_mail(contents[item.blob], trusted_authserv=trusted)
-    with system.store.write() as tx:
-        messages.save_parsed(tx, parsed, state)
-        for number, reason in refused.items():
-            messages.save_unparsed(tx, number, reason)
-        checkpoint.reach("parse.batch")
-    refused |= {number: mail.incomplete for number, mail in parsed.items() if mail.incomplete}
-    report.counts["unparsed"] += len(refused)
-    report.refuse(f"Message {n} was not parsed: {reason}" for n, reason in refused.items())
+    return parsed, refused
+
+
+def _weigh(
+    system: System,
+    claimed: Sequence[Claimed],
+    parsed: Mapping[int, ParsedMail],
+    report: PassReport,
+) -> list[Weighed]:
+    """What the rules say of the mails, each by those of its mailbox."""
+    fresh: dict[str, list[StoredMessage]] = {}
+    for item in claimed:
+        mail = parsed.get(item.id)
+        if mail is not None and not mail.incomplete:
+            fresh.setdefault(item.mailbox, []).append(
+                StoredMessage.of(
+                    mail, mailbox=item.mailbox, received_at=item.received_at, number=item.id
+                )
+            )
+    try:
+        return [one for mailbox, found in fresh.items() for one in weigh(system, mailbox, found)]
+    except SandboxError as error:  # the mails wait as parsed, for the next pass
+        report.errors += [str(error)] if str(error) not in report.errors else []
+        return []
+
+
+def _by_mailbox(work: Sequence[Weighed]) -> Iterator[tuple[str, list[Weighed]]]:
+    for mailbox in dict.fromkeys(subject.message.mailbox for subject, _, _ in work):
+        yield mailbox, [one for one in work if one[0].message.mailbox == mailbox]

@@ -103,9 +103,10 @@ def _work_off(system: System, chosen: Sequence[Mailbox], report: PassReport) -> 
         if not overview.anything_waits(tx):
             return
     names = [mailbox.name for mailbox in chosen]
-    _guarded(report, lambda: parse_stored(system, names, report))
+    # What earlier passes have left comes first: it is older, and what fails now waits.
     for mailbox in chosen:
         _guarded(report, lambda box=mailbox: run_rules(system, box, report))
+    _guarded(report, lambda: parse_stored(system, names, report))
     _guarded(report, lambda: run_events(system, report))
     _guarded(report, lambda: compose_outbox(system, report))
     for mailbox in chosen:

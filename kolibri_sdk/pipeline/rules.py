@@ -16,14 +16,14 @@ from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.message import MessageState
 from kolibri_sdk.model.reference import Grade
 from kolibri_sdk.model.rule import InboundRule
-from kolibri_sdk.model.stored import ActivityEntry
+from kolibri_sdk.model.stored import ActivityEntry, StoredMessage
 from kolibri_sdk.outbox import settle_bounces
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.reference import Reference, find_references, recognise_own
 from kolibri_sdk.store import activity, capture, decisions, messages, suggestions
 
-__all__ = ["run_rules"]
+__all__ = ["Weighed", "apply_rules", "comes_to_nothing", "count", "run_rules", "weigh"]
 
 _BATCH = 250
 _MOST_ATTEMPTS = 5
@@ -31,37 +31,45 @@ _MOST_ATTEMPTS = 5
 
 def run_rules(system: System, mailbox: Mailbox, report: PassReport) -> None:
     """Decide on every parsed mail of a mailbox and carry out what the rules say."""
-    rules = {rule.name: rule for rule in system.rulebook.inbound(mailbox.name)}
-    own = system.rulebook.own_addresses().keys()
     after = 0
     while True:
         with system.store.read() as tx:
             found = messages.pending(
                 tx, mailbox.name, _BATCH, max_attempts=_MOST_ATTEMPTS, after=after
             )
-            found = recognise_own(tx, found, own)
-            references = find_references(tx, system.tables, found, own)
-            subjects = [
-                Subject(item, ref.hit, system.tables.find(tx, ref.record) if ref.record else None)
-                for item, ref in zip(found, references, strict=True)
-            ]
         if not found:
             return
-        decided = decide_messages(
-            list(rules.values()), subjects, system.sandbox, system.rulebook.entities
-        )
-        checkpoint.reach("rules.decided")
-        _apply_batch(system, rules, list(zip(subjects, references, decided, strict=True)), report)
+        apply_rules(system, mailbox.name, weigh(system, mailbox.name, found), report)
         after = found[-1].id
 
 
-_Work = tuple[Subject, Reference, Said]
+Weighed = tuple[Subject, Reference, Said]  # a mail, where it belongs, what the rules say of it
 
 
-def _apply_batch(
-    system: System, rules: Mapping[str, InboundRule], work: Sequence[_Work], report: PassReport
-) -> None:
+def weigh(system: System, mailbox: str, found: Sequence[StoredMessage]) -> list[Weighed]:
+    """The reference of each mail, and what the rules of its mailbox say of it; writes nothing."""
+    own = system.rulebook.own_addresses().keys()
+    with system.store.read() as tx:
+        found = recognise_own(tx, found, own)
+        references = find_references(tx, system.tables, found, own)
+        subjects = [
+            Subject(item, ref.hit, system.tables.find(tx, ref.record) if ref.record else None)
+            for item, ref in zip(found, references, strict=True)
+        ]
+    rules = system.rulebook.inbound(mailbox)
+    decided = decide_messages(rules, subjects, system.sandbox, system.rulebook.entities)
+    checkpoint.reach("rules.decided")
+    return list(zip(subjects, references, decided, strict=True))
+
+
+def comes_to_nothing(one: Weighed) -> bool:
+    """Whether a mail leaves nothing to write but that it is done."""
+    return _is_quiet(one) and _is_plain(one)
+
+
+def apply_rules(system: System, mailbox: str, work: Sequence[Weighed], report: PassReport) -> None:
     """Mails without effects in one transaction, every other mail in one of its own."""
+    rules = {rule.name: rule for rule in system.rulebook.inbound(mailbox)}
     quiet = [one for one in work if _is_quiet(one)]
     with system.store.write() as tx:
         _finish_quiet(tx, quiet, rules, report)
@@ -70,13 +78,13 @@ def _apply_batch(
             _apply(system, rules, one, report)
 
 
-def _is_quiet(one: _Work) -> bool:
+def _is_quiet(one: Weighed) -> bool:
     subject, reference, said = one
     message = subject.message
     return reference.hit is None and not (message.attempts or message.bounces or said.acts)
 
 
-def _is_plain(one: _Work) -> bool:
+def _is_plain(one: Weighed) -> bool:
     """Whether a quiet mail leaves nothing to write but its state."""
     subject, reference, said = one
     # Automatic mail is written down with its kind and depth, which were found out just now.
@@ -86,7 +94,7 @@ def _is_plain(one: _Work) -> bool:
 
 def _finish_quiet(
     tx: sa.Connection,
-    work: Sequence[_Work],
+    work: Sequence[Weighed],
     rules: Mapping[str, InboundRule],
     report: PassReport,
 ) -> None:
@@ -96,11 +104,11 @@ def _finish_quiet(
     mine += [one for one in work if not _is_plain(one) and _finish(tx, *one, rules)]
     decisions.add(tx, [decisions.Decided(said, subject.message.id) for subject, _, said in mine])
     for subject, reference, said in mine:
-        _count(report, subject, reference, said, rules)
+        count(report, subject, reference, said, rules)
 
 
 def _apply(
-    system: System, rules: Mapping[str, InboundRule], one: _Work, report: PassReport
+    system: System, rules: Mapping[str, InboundRule], one: Weighed, report: PassReport
 ) -> None:
     """One transaction: decisions, effects, activity, outbox rows and the message's new state."""
     subject, reference, said = one
@@ -125,7 +133,7 @@ def _apply(
         system.tables.forget()
         _note_failure(system, subject, said, str(error), report)
         return
-    _count(report, subject, reference, said, rules)
+    count(report, subject, reference, said, rules)
     _count_effects(report, subject, scene, done)
     report.counts["bounced"] += len(returned)
 
@@ -226,13 +234,14 @@ def _note_failure(
     )
 
 
-def _count(
+def count(
     report: PassReport,
     subject: Subject,
     reference: Reference,
     said: Said,
     rules: Mapping[str, InboundRule],
 ) -> None:
+    """Count what became of a mail; ``rules`` are asked for the files of those with a fault."""
     number = subject.message.id
     report.counts["referenced"] += reference.hit is not None
     report.counts["decisions"] += len(said)

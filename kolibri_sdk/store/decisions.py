@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,19 @@ from kolibri_sdk.store import ids
 from kolibri_sdk.store.dialect import upsert
 from kolibri_sdk.store.schema import decision, event, message, rule_version, ruleset
 
-__all__ = ["Decided", "add", "note_versions", "select", "versions", "withdraw"]
+__all__ = [
+    "Decided",
+    "add",
+    "add_told",
+    "enter_rulesets",
+    "note_versions",
+    "select",
+    "versions",
+    "withdraw",
+]
+
+
+Asked = tuple[tuple[str, str], ...]  # name and digest of each rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,20 @@ def add(tx: sa.Connection, decided: Sequence[Decided]) -> None:
     sqlalchemy.exc.IntegrityError
         When somebody else decided the same meanwhile.
     """
-    _note_rulesets(tx, decided)
+    digests = enter_rulesets(tx, (one.decisions for one in decided))
+    owners: dict[sa.Table, list[dict[str, Any]]] = {message: [], event: []}
+    for one in decided:
+        table, number = (message, one.message) if one.message is not None else (event, one.event)
+        owners[table].append({"b_id": number, "ruleset": digests[one.decisions.asked]})
+    for table, changes in owners.items():
+        if changes:
+            update = sa.update(table).where(table.c.id == sa.bindparam("b_id"))
+            tx.execute(update.values(ruleset=sa.bindparam("ruleset")), changes)
+    add_told(tx, decided)
+
+
+def add_told(tx: sa.Connection, decided: Sequence[Decided]) -> None:
+    """Enter what is more than a plain no, of messages that have their ruleset already."""
     told = [(one, said) for one in decided for said in one.decisions.told]
     if not told:
         return
@@ -72,25 +97,20 @@ def add(tx: sa.Connection, decided: Sequence[Decided]) -> None:
     )
 
 
-def _note_rulesets(tx: sa.Connection, decided: Sequence[Decided]) -> None:
-    sets: dict[str, list[list[str]]] = {}
-    owners: dict[sa.Table, list[dict[str, Any]]] = {message: [], event: []}
-    known: dict[tuple[tuple[str, str], ...], str] = {}
-    for one in decided:
-        key = one.decisions.asked
-        if key not in known:
-            text = json.dumps(key, separators=(",", ":"))
-            known[key] = hashlib.sha256(text.encode()).hexdigest()
-            sets[known[key]] = [list(rule) for rule in key]
-        table, number = (message, one.message) if one.message is not None else (event, one.event)
-        owners[table].append({"b_id": number, "ruleset": known[key]})
-    if sets:
-        rows = [{"digest": digest, "rules": rules} for digest, rules in sets.items()]
+def enter_rulesets(tx: sa.Connection, every: Iterable[Said]) -> dict[Asked, str]:
+    """Keep each list of rules that was asked when it is first seen; its digest, by the list."""
+    digests: dict[Asked, str] = {}
+    for said in every:
+        if said.asked not in digests:
+            text = json.dumps(said.asked, separators=(",", ":"))
+            digests[said.asked] = hashlib.sha256(text.encode()).hexdigest()
+    if digests:
+        rows = [
+            {"digest": digest, "rules": [list(rule) for rule in asked]}
+            for asked, digest in digests.items()
+        ]
         tx.execute(upsert(tx, ruleset).on_conflict_do_nothing(), rows)
-    for table, changes in owners.items():
-        if changes:
-            update = sa.update(table).where(table.c.id == sa.bindparam("b_id"))
-            tx.execute(update.values(ruleset=sa.bindparam("ruleset")), changes)
+    return digests
 
 
 def withdraw(tx: sa.Connection, message_id: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,6 +57,9 @@ __all__ = [
 mail_time = sa.func.coalesce(message.c.received_at, message.c.sent_at, message.c.stored_at)
 
 
+_CLAIMED_BYTES = 16 * 2**20
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A mail as it came from the server: where its bytes lie, and when it arrived there."""
@@ -73,6 +77,7 @@ class Claimed:
     mailbox: str
     blob: str
     attempts: int
+    received_at: datetime
 
 
 def insert_fetched(
@@ -107,27 +112,34 @@ def claim_fetched(
 ) -> list[Claimed]:
     """Mails to parse, oldest first, each with one more attempt counted.
 
+    They are so many, or fewer where they are large: together about 16 MB, but always one.
+
     The count is committed before the parser sees the bytes: a mail that takes the process down
     has ``tried`` on it the next time, and is taken alone then.
     """
-    read = (message.c.id, message.c.mailbox, message.c.blob, message.c.attempts)
-    query = sa.select(*read).where(
+    names = ("id", "mailbox", "blob", "attempts", "received_at", "stored_at", "size")
+    query = sa.select(*(message.c[name] for name in names)).where(
         message.c.state == MessageState.FETCHED.value,
         message.c.mailbox.in_(mailboxes),
         message.c.attempts > 0 if tried else message.c.attempts == 0,
     )
-    rows = tx.execute(
+    found = tx.execute(
         query.order_by(message.c.attempts, message.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
+    held = accumulate(row.size for row in found)
+    rows = [row for row, size in zip(found, held, strict=True) if size - row.size < _CLAIMED_BYTES]
     for chunk in query_in_chunks(row.id for row in rows):
         tx.execute(
             sa.update(message)
             .where(message.c.id.in_(chunk))
             .values(attempts=message.c.attempts + 1)
         )
-    return [Claimed(row.id, row.mailbox, row.blob, row.attempts + 1) for row in rows]
+    return [
+        Claimed(row.id, row.mailbox, row.blob, row.attempts + 1, row.received_at or row.stored_at)
+        for row in rows
+    ]
 
 
 def release_claims(tx: sa.Connection, numbers: Iterable[int]) -> None:
@@ -141,20 +153,32 @@ def save_parsed(
     tx: sa.Connection,
     parsed: Mapping[int, ParsedMail],
     state: MessageState = MessageState.PARSED,
-) -> None:
-    """Fill in what the parser found, attachments included (S19).
+    done: Mapping[int, str] | None = None,
+) -> set[int]:
+    """Fill in what the parser found, attachments included (S19); the ids of those filled in.
 
     A mail that another poller has parsed meanwhile is left as it is. One that is incomplete
-    becomes ``unparsed``, with its reason.
+    becomes ``unparsed``, with its reason. One in ``done`` has been decided on already, by the
+    ruleset of this digest, and came to nothing: it is done.
     """
     mine = [(number, parsed[number]) for number in _still_fetched(tx, parsed)]
     if not mine:
-        return
+        return set()
+    rulesets = done or {}
     tx.execute(
         sa.update(message).where(message.c.id == sa.bindparam("b_id")),
-        [{"b_id": number, **parsed_columns(mail), **_state(mail, state)} for number, mail in mine],
+        [
+            {
+                "b_id": number,
+                **parsed_columns(mail),
+                **_state(mail, MessageState.DONE if number in rulesets else state),
+                "ruleset": rulesets.get(number),
+            }
+            for number, mail in mine
+        ],
     )
     insert_attachments(tx, mine)
+    return {number for number, _ in mine}
 
 
 def insert_attachments(tx: sa.Connection, mails: Iterable[tuple[int, ParsedMail]]) -> None:
@@ -212,7 +236,7 @@ def parsed_columns(mail: ParsedMail) -> dict[str, Any]:
         "text": mail.text,
         "reply_text": mail.reply_text,
         "html": mail.html,
-        "headers": [list(header) for header in mail.headers],
+        "headers": mail.headers,
         "kind": mail.kind.value,
         "bounces": [
             {
