@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import sqlalchemy as sa
 
 from kolibri_sdk import checkpoint
 from kolibri_sdk.decide import Subject
-from kolibri_sdk.errors import SandboxError, StoreError
+from kolibri_sdk.errors import KolibriError, StoreError
 from kolibri_sdk.mail import parse_mail
-from kolibri_sdk.model.message import ParsedMail
+from kolibri_sdk.model.message import MessageState, ParsedMail
 from kolibri_sdk.model.stored import StoredMessage
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.rules import Weighed, apply_rules, comes_to_nothing, count, weigh
@@ -33,20 +34,22 @@ def parse_stored(system: System, mailboxes: Sequence[str], report: PassReport) -
     and done; all others when they are parsed, and again with what the rules do.
 
     A mail beyond the limits is stored as far as it was read, as ``unparsed`` and with an alarm: no
-    rule decides on half a mail.
+    rule decides on half a mail. One that may have taken a process down is taken alone, and is
+    saved before a rule sees it, so that its count tells of the parser and of nothing else.
     """
     for tried in (False, True):
         size = 1 if tried else _BATCH
         while claimed := _claim(system, mailboxes, size, tried=tried):
             try:
-                rest = _parse_batch(system, claimed, report)
+                rest = _parse_batch(system, claimed, report, weighing=not tried)
             except StoreError:
                 # The count tells of mails that take the process down, not of a full disk.
                 with suppress(StoreError), system.store.write() as tx:
                     messages.release_claims(tx, (item.id for item in claimed))
                 raise
-            for mailbox, work in _by_mailbox(rest):
-                apply_rules(system, mailbox, work, report)
+            _apply(system, rest, report)
+            if tried:
+                _decide_stored(system, claimed[0], report)
 
 
 def _claim(system: System, mailboxes: Sequence[str], size: int, *, tried: bool) -> list[Claimed]:
@@ -54,10 +57,12 @@ def _claim(system: System, mailboxes: Sequence[str], size: int, *, tried: bool) 
         return messages.claim_fetched(tx, size, mailboxes, tried=tried)
 
 
-def _parse_batch(system: System, claimed: Sequence[Claimed], report: PassReport) -> list[Weighed]:
+def _parse_batch(
+    system: System, claimed: Sequence[Claimed], report: PassReport, *, weighing: bool
+) -> list[Weighed]:
     """Parse, decide and save a batch; what came back has been decided on, and not carried out."""
     parsed, refused = _parse(system, claimed)
-    weighed = _weigh(system, claimed, parsed, report)
+    weighed = _weigh(system, claimed, parsed, report) if weighing else []
     nothing = {one[0].message.id: one for one in weighed if comes_to_nothing(one)}
     with system.store.write() as tx:
         digests = decisions.enter_rulesets(tx, (said for _, _, said in nothing.values()))
@@ -69,11 +74,12 @@ def _parse_batch(system: System, claimed: Sequence[Claimed], report: PassReport)
         for number, reason in refused.items():
             messages.save_unparsed(tx, number, reason)
         checkpoint.reach("parse.batch")
+        acting = saved - nothing.keys()
         # Actions work with the message as it is stored.
         rest = [
             (_as_stored(tx, subject), reference, said)
             for subject, reference, said in weighed
-            if subject.message.id in saved - nothing.keys()
+            if subject.message.id in acting
         ]
     for subject, reference, said in done:
         count(report, subject, reference, said, {})
@@ -128,13 +134,38 @@ def _weigh(
                     mail, mailbox=item.mailbox, received_at=item.received_at, number=item.id
                 )
             )
+    return [
+        one
+        for mailbox, found in fresh.items()
+        for one in _guarded(report, partial(weigh, system, mailbox, found))
+    ]
+
+
+def _decide_stored(system: System, item: Claimed, report: PassReport) -> None:
+    """Decide on a mail that was parsed alone, as it is stored now."""
+    with system.store.read() as tx:
+        row = messages.get(tx, item.id)
+    if row.state is MessageState.PARSED:
+        _apply(system, _guarded(report, partial(weigh, system, row.mailbox, [row])), report)
+
+
+def _apply(system: System, work: Sequence[Weighed], report: PassReport) -> None:
+    for mailbox in dict.fromkeys(subject.message.mailbox for subject, _, _ in work):
+        mine = [one for one in work if one[0].message.mailbox == mailbox]
+        _guarded(report, partial(_carry_out, system, mailbox, mine, report))
+
+
+def _carry_out(
+    system: System, mailbox: str, work: Sequence[Weighed], report: PassReport
+) -> list[Weighed]:
+    apply_rules(system, mailbox, work, report)
+    return []
+
+
+def _guarded(report: PassReport, stage: Callable[[], list[Weighed]]) -> list[Weighed]:
+    """What the rules of one mailbox say; where they cannot be run, its mails wait as parsed."""
     try:
-        return [one for mailbox, found in fresh.items() for one in weigh(system, mailbox, found)]
-    except SandboxError as error:  # the mails wait as parsed, for the next pass
+        return stage()
+    except KolibriError as error:
         report.errors += [str(error)] if str(error) not in report.errors else []
         return []
-
-
-def _by_mailbox(work: Sequence[Weighed]) -> Iterator[tuple[str, list[Weighed]]]:
-    for mailbox in dict.fromkeys(subject.message.mailbox for subject, _, _ in work):
-        yield mailbox, [one for one in work if one[0].message.mailbox == mailbox]

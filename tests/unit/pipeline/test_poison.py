@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import mailbox
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from kolibri_sdk import ActionScene, Kolibri, action, connect
+from kolibri_sdk.errors import SandboxError
+from kolibri_sdk.model.stored import StoredMessage
+from kolibri_sdk.pipeline import parse
+from kolibri_sdk.pipeline.rules import Weighed
+from kolibri_sdk.pipeline.system import System
 
 FILES: dict[str, Any] = {
     "mailboxes/support.yaml": {
@@ -144,3 +149,59 @@ def test_a_table_with_rubbish_in_it_keeps_only_its_own_record(opened: Rule) -> N
     (report,) = k.poll(passes=1, every=0)
     assert report.counts["events"] == 1
     assert report.ok
+
+
+def test_rules_that_cannot_run_keep_only_the_mails_of_their_mailbox_waiting(
+    opened: Rule, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {
+        "address": "sales@kolibri.example",
+        "inbound": {"protocol": "maildir", "path": "sales"},
+    }
+    (project / "rules/mailboxes/sales.yaml").write_text(json.dumps(other))
+    mailbox.Maildir(project / "sales").add(b"From: a@b.example\r\nSubject: offer\r\n\r\nx\r\n")
+    real = parse.weigh
+
+    def weigh(system: System, name: str, found: Sequence[StoredMessage]) -> list[Weighed]:
+        if name == "sales":
+            raise SandboxError("The sandbox does not answer")
+        return real(system, name, found)
+
+    monkeypatch.setattr(parse, "weigh", weigh)
+    k = opened(make())
+    (report,) = k.poll(passes=1, every=0)
+    assert report.errors == ["The sandbox does not answer"]
+    assert dict(k.messages.frame()[["subject", "state"]].itertuples(index=False)) == {
+        "offer": "parsed",
+        "evil": "done",
+        "good": "done",
+    }
+    monkeypatch.undo()
+    (report,) = k.poll(passes=1, every=0)
+    assert report.ok
+    assert set(k.messages.frame()["state"]) == {"done"}
+
+
+def test_a_mail_that_was_begun_before_is_saved_before_a_rule_sees_it(
+    opened: Rule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a rule that takes the process down would be told as a mail that cannot be parsed."""
+    k = opened(make())
+    seen: list[str] = []
+    real = parse.weigh
+
+    def weigh(system: System, name: str, found: Sequence[StoredMessage]) -> list[Weighed]:
+        with system.store.read() as tx:
+            seen.extend(tx.scalars(sa.text("select state from kolibri_message order by id")))
+        raise KeyboardInterrupt if len(seen) == 2 else SandboxError("The sandbox does not answer")
+
+    monkeypatch.setattr(parse, "weigh", weigh)
+    with pytest.raises(KeyboardInterrupt):
+        list(k.poll(passes=1, every=0))
+    assert seen == ["fetched", "fetched"]
+    list(k.poll(passes=1, every=0))
+    assert seen[2:] == ["parsed", "fetched", "parsed", "parsed"]
+    monkeypatch.setattr(parse, "weigh", real)
+    (report,) = k.poll(passes=1, every=0)
+    assert report.ok
+    assert set(k.messages.frame()["state"]) == {"done"}
