@@ -149,7 +149,7 @@ def _utf8_or_windows(
 ) -> tuple[str, str | None]:
     # Text in windows-1252 is practically never valid UTF-8 by accident, so UTF-8 goes first.
     try:
-        text, actual = data.decode("utf-8-sig"), "utf-8"
+        text, actual = data.decode("utf-8").removeprefix("\ufeff"), "utf-8"
     except UnicodeDecodeError:
         if (repaired := _damaged_utf8(data)) is not None:
             return repaired, "text is damaged utf-8; what could not be read is replaced"
@@ -157,7 +157,9 @@ def _utf8_or_windows(
     if label and actual != name and defect is None:
         spoken = "windows-1252" if actual == "cp1252" else actual
         defect = f"text is not in the declared charset {label[:40]}; read as {spoken}"
-    return text.replace("\x00", ""), defect  # surrogates come out of neither charset
+    return text.replace(
+        "\x00", ""
+    ) if "\x00" in text else text, defect  # surrogates come out of neither charset
 
 
 def _damaged_utf8(data: bytes) -> str | None:

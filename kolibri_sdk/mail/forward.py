@@ -11,7 +11,7 @@ from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.head import read_head
 from kolibri_sdk.mail.ids import read_ids
 from kolibri_sdk.mail.quoted_date import read_quoted_date
-from kolibri_sdk.mail.quoted_head import QuotedHead, read_quoted_head
+from kolibri_sdk.mail.quoted_head import LEAST_HEADERS, QuotedHead, read_quoted_head
 from kolibri_sdk.mail.reply import is_forward_heading
 from kolibri_sdk.mail.structure import Part
 from kolibri_sdk.model.message import Address, ForwardedMail
@@ -83,7 +83,9 @@ def read_forward(root: Part, subject: str, text: str) -> ForwardedMail | None:
         return attached
     named = is_forward_subject(subject)
     top = text[:_LONGEST]
-    low = top.lower()
+    if top.count(":") + top.count("：") < LEAST_HEADERS:
+        return None
+    low = "" if named else top.lower()
     if not named and not any(stem in low for stem in _STEMS):
         return None
     block = _block(top.split("\n", _LINES)[:_LINES], named=named)

@@ -178,6 +178,9 @@ def _read_all_addresses(head: Head, defects: Defects) -> dict[str, tuple[Address
     found: dict[str, tuple[Address, ...]] = {}
     for name in _ADDRESS_HEADERS:
         values = head.all(name)
+        if not values:
+            found[name] = ()
+            continue
         if name == "from" and len(values) > 1:
             defects.note("more than one From header; the first with an address counts")
             values = [v for v in values if read_addresses([v], Defects())][:1] or values[:1]

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["QuotedHead", "read_quoted_head"]
+__all__ = ["LEAST_HEADERS", "QuotedHead", "read_quoted_head"]
+
+LEAST_HEADERS = 3  #: of a block, each with a colon
 
 _LONGEST = 1000  # characters of a line that can be a header
 _MOST_LINES = 40  # of a block; a list of recipients may go on for many
@@ -87,7 +89,7 @@ def read_quoted_head(lines: Sequence[str], position: int) -> QuotedHead | None:
         else:
             values[kind] = f"{values[kind]} {line.lstrip(_MARKS).rstrip(_ENDS)}"
     real = set(values) - {"other"}
-    if "from" not in real or len(real) < (3 if first[0] == "from" else 4):
+    if "from" not in real or len(real) < LEAST_HEADERS + (first[0] != "from"):
         return None
     return QuotedHead(values, end)
 

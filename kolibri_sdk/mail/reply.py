@@ -115,7 +115,9 @@ def newly_written(text: str) -> str:
                 break
             done = below
     kept += lines[done:end]
-    written = re.sub(r"\n{3,}", "\n\n", "\n".join(map(str.rstrip, kept))).strip()
+    written = "\n".join(map(str.rstrip, kept)).strip()
+    if "\n\n\n" in written:
+        written = re.sub(r"\n{3,}", "\n\n", written)
     if written:
         return written
     only_quoted = announced and all(
@@ -130,9 +132,31 @@ def _candidates(text: str, lines: Sequence[str]) -> list[int]:
     The text is searched as a whole: one search for each of its lines takes three times as long.
     """
     found = {number for number, line in enumerate(lines) if may_be_device_line(line)}
-    found.update(_lines_with(_HOLDS, text))
+    marked = _plain_marks(text)
+    found.update(_lines_with(_HOLDS, text) if marked is None else marked)
     found.update(number - 1 for number in _lines_with(_SYMBOL_FIRST, f"\n{text}"))
     return sorted(found)
+
+
+_MARKED = bytes.maketrans(b"@123456789", b":000000000")
+
+
+def _plain_marks(text: str) -> list[int] | None:
+    """What `_HOLDS` finds in a text of Latin-1 alone, five times as fast; None of any other."""
+    try:
+        data = text.encode("latin-1").translate(_MARKED)
+    except UnicodeEncodeError:
+        return None
+    numbers = []
+    for mark in (b":", b"0000"):
+        number = last = 0
+        position = data.find(mark)
+        while position >= 0:
+            number += data.count(b"\n", last, position)
+            numbers.append(number)
+            last = data.find(b"\n", position)
+            position = data.find(mark, last) if last >= 0 else -1
+    return numbers
 
 
 def _lines_with(pattern: re.Pattern[str], text: str) -> Iterator[int]:

@@ -52,14 +52,19 @@ _BEGINNINGS = frozenset(
         *("sen", "von", "die", "ges", "ver", "get", "hol", "obt", "tél", "sca", "ott"),
         *("dow", "pob", "häm", "hen", "han", "ска", "env", "inv", "ski", "läh", "wys"),
         *("ode", "odo", "отп", "над", "iph", "elk", "tri", "発信元", "发自我", "發自我", "從我的"),
-        *("从我的"),
+        "从我的",
     )
 )
 
 
+_BLANKS = frozenset("\xa0 \t")
+
+
 def may_be_device_line(line: str) -> bool:
     """Whether the line begins like one that a telephone or a mail program adds."""
-    return line.lstrip("\xa0 \t")[:3].lower() in _BEGINNINGS
+    if line[:1] in _BLANKS:
+        line = line.lstrip("\xa0 \t")
+    return line[:3].lower() in _BEGINNINGS
 
 
 def is_signature(lines: Sequence[str], position: int) -> bool:

@@ -84,6 +84,8 @@ SIGNATURES = {
     "iPhone, Spanish": "Enviado desde mi iPhone",
     "iPhone, Italian": "Inviato da iPhone",
     "iPad, Norwegian": "Sendt fra min iPad",
+    "iPhone, Chinese": "从我的iPhone发送",
+    "iPhone, Chinese, the other way": "发自我的iPhone",
     "Android, Dutch": "Verzonden vanaf mijn Samsung Galaxy",
     "a mailing list's": "_______________________________________________\nHelp mailing list\n"
     "help@lists.example.org\nhttps://lists.example.org/mailman/listinfo/help",

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolibri_sdk.mail import addresses, dates, head, parse_mail, transfer
+from kolibri_sdk.mail import addresses, dates, head, parse_mail, reply, transfer
 from kolibri_sdk.mail.addresses import read_addresses
 from kolibri_sdk.mail.dates import read_date
 from kolibri_sdk.mail.defects import Defects
+from kolibri_sdk.mail.reply import newly_written
 from kolibri_sdk.mail.transfer import from_base64
 from tests.benchmarks.corpus import mails
 
@@ -25,6 +26,7 @@ SHORTCUTS = [
     (addresses, "_plain_list"),
     (dates, "_plain"),
     (transfer, "_regular"),
+    (reply, "_plain_marks"),
 ]
 
 
@@ -68,6 +70,7 @@ def test_mails_as_programs_write_them_are_read_on_the_short_way(
     assert taken["_plain"] == 100
     assert taken["_plain_list"] > 150
     assert taken["_regular"] > 30
+    assert taken["_plain_marks"] > 80
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -152,3 +155,41 @@ def test_dates_of_any_number(text: str) -> None:
     found = read_date(text, short)
     with the_long_way():
         assert (read_date(text, long), long.found) == (found, short.found)
+
+
+LINES_OF_A_REPLY = [
+    *(
+        "Hallo,",
+        "",
+        "Am 1. Mai 2026 schrieb Anna:",
+        "> ja",
+        "Von: Anna",
+        "An: Bo",
+        "Gesendet: 1.5.",
+    ),
+    *("seit 2026", "12345", "1234", "123", "x 12 34", "a@b.example", "für 10:30", "-- ", "Anna"),
+    *(
+        "\u0661\u0662\u0663\u0664",
+        "2026年5月1日",
+        "差出人：Anna",
+        "von meinem iPhone gesendet",
+        "²³¹²",
+    ),
+]
+
+
+@given(st.lists(st.sampled_from(LINES_OF_A_REPLY), max_size=12))
+@settings(max_examples=1_000, deadline=None)
+def test_replies_of_all_sorts_of_lines(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    short = reply._candidates(text, lines)
+    with the_long_way():
+        assert reply._candidates(text, lines) == short
+
+
+@given(st.text(alphabet="1٣²:：@年a\n\r\x85 >", max_size=40))
+@settings(max_examples=1_000, deadline=None)
+def test_marks_in_any_text(text: str) -> None:
+    short = newly_written(text)
+    with the_long_way():
+        assert newly_written(text) == short
