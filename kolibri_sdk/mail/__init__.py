@@ -3,7 +3,7 @@
 from kolibri_sdk.mail.arrival import arrived_at
 from kolibri_sdk.mail.compose import Draft, compose
 from kolibri_sdk.mail.html import inline_css, plain_twin, preview_frame, sanitise
-from kolibri_sdk.mail.identity import content_key
+from kolibri_sdk.mail.identity import content_key, content_names
 from kolibri_sdk.mail.limits import LIMITS, Limits
 from kolibri_sdk.mail.parse import parse_mail
 from kolibri_sdk.mail.reply import newly_written
@@ -15,6 +15,7 @@ __all__ = [
     "arrived_at",
     "compose",
     "content_key",
+    "content_names",
     "inline_css",
     "newly_written",
     "parse_mail",

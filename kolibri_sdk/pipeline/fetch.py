@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.errors import ConnectionFailed, MailboxBusy, OperationalError
-from kolibri_sdk.mail import content_key
+from kolibri_sdk.mail import content_names
 from kolibri_sdk.mailboxes import Fetched, FolderStatus, Listed, MailSource, Moved
 from kolibri_sdk.model.mailbox import After, Mailbox, MoveTo
 from kolibri_sdk.pipeline.backoff import INBOUND, note_error, pause
@@ -234,16 +234,18 @@ def _insert(
 ) -> tuple[list[Entry], list[Entry]]:
     """Enter mails that came through: ledger entries of the new ones, and of the duplicates."""
     done = mailbox.leaves_alone(folder)
-    names = [content_key(item.raw or b"") for item in items]
+    both = [content_names(item.raw or b"") for item in items]
+    names = [name for name, _ in both]
     known = ledger.known_contents(tx, mailbox.name, names)
     fresh: dict[str, Fetched] = {}
-    for item, name in zip(items, names, strict=True):
-        if name not in known:
-            fresh.setdefault(name, item)
-    stored_as = blobs.put(tx, [item.raw or b"" for item in fresh.values()])
+    stored_as: dict[str, str] = {}
+    for item, (name, blob) in zip(items, both, strict=True):
+        if name not in known and name not in fresh:
+            fresh[name], stored_as[name] = item, blob
+    blobs.put_named(tx, {stored_as[name]: item.raw or b"" for name, item in fresh.items()})
     arrivals = [
         messages.Arrival(blob, len(item.raw or b""), item.received_at or clock.now())
-        for blob, item in zip(stored_as, fresh.values(), strict=True)
+        for blob, item in zip(stored_as.values(), fresh.values(), strict=True)
     ]
     numbers = dict(zip(fresh, messages.insert_fetched(tx, mailbox.name, arrivals), strict=True))
     stored, duplicates = [], []

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-import sqlalchemy as sa
-
 from kolibri_sdk import checkpoint
 from kolibri_sdk.decide import Subject
 from kolibri_sdk.errors import KolibriError, StoreError
@@ -74,13 +72,13 @@ def _parse_batch(
         for number, reason in refused.items():
             messages.save_unparsed(tx, number, reason)
         checkpoint.reach("parse.batch")
-        acting = saved - nothing.keys()
         # Actions work with the message as it is stored.
-        rest = [
-            (_as_stored(tx, subject), reference, said)
-            for subject, reference, said in weighed
-            if subject.message.id in acting
-        ]
+        rows = messages.get_many(tx, saved - nothing.keys())
+    rest = [
+        (_as_stored(subject, rows[subject.message.id]), reference, said)
+        for subject, reference, said in weighed
+        if subject.message.id in rows
+    ]
     for subject, reference, said in done:
         count(report, subject, reference, said, {})
     refused |= {number: mail.incomplete for number, mail in parsed.items() if mail.incomplete}
@@ -89,10 +87,9 @@ def _parse_batch(
     return rest
 
 
-def _as_stored(tx: sa.Connection, subject: Subject) -> Subject:
+def _as_stored(subject: Subject, row: StoredMessage) -> Subject:
     """The row, with what was found out of the mail since it was parsed."""
     fresh = subject.message
-    row = messages.get(tx, fresh.id)
     return replace(subject, message=replace(row, kind=fresh.kind, depth=fresh.depth))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from kolibri_sdk.errors import NotFound
 from kolibri_sdk.store.dialect import query_in_chunks, upsert
 from kolibri_sdk.store.schema import blob
 
-__all__ = ["content_hash", "forget", "get", "get_whole", "is_whole", "put"]
+__all__ = ["content_hash", "forget", "get", "get_whole", "is_whole", "put", "put_named"]
 
 _SMALL = 128
 
@@ -31,6 +31,12 @@ def put(tx: sa.Connection, contents: Iterable[bytes]) -> list[str]:
         name = content_hash(data)
         names.append(name)
         by_name[name] = data
+    put_named(tx, by_name)
+    return names
+
+
+def put_named(tx: sa.Connection, by_name: Mapping[str, bytes]) -> None:
+    """Like `put`, of bytes whose SHA-256 is known."""
     if by_name:
         known = _known(tx, list(by_name))
         compressor = zstandard.ZstdCompressor(level=1)
@@ -38,7 +44,6 @@ def put(tx: sa.Connection, contents: Iterable[bytes]) -> list[str]:
         if rows:
             # Another poller may store the same bytes at the same moment.
             tx.execute(upsert(tx, blob).on_conflict_do_nothing(), rows)
-    return names
 
 
 def _known(tx: sa.Connection, names: Sequence[str]) -> set[str]:

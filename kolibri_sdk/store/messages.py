@@ -36,6 +36,7 @@ __all__ = [
     "finish",
     "finish_plainly",
     "get",
+    "get_many",
     "insert_attachments",
     "insert_fetched",
     "insert_outgoing",
@@ -375,10 +376,19 @@ def get(tx: sa.Connection, number: int) -> StoredMessage:
     NotFound
         When there is none.
     """
-    row = tx.execute(sa.select(message).where(message.c.id == number)).mappings().one_or_none()
-    if row is None:
+    found = get_many(tx, [number])
+    if not found:
         raise NotFound(f"There is no message {number}", "k.messages.frame() lists them")
-    return _with_attachments(tx, [_stored(row)])[0]
+    return found[number]
+
+
+def get_many(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, StoredMessage]:
+    """Those of these messages that there are, by id."""
+    found: list[StoredMessage] = []
+    for chunk in query_in_chunks(numbers):
+        query = sa.select(message).where(message.c.id.in_(chunk))
+        found += map(_stored, tx.execute(query).mappings())
+    return {item.id: item for item in _with_attachments(tx, found)}
 
 
 def select(

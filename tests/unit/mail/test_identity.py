@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import hashlib
 
-from kolibri_sdk.mail import content_key
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kolibri_sdk.mail import content_key, content_names
 
 SENT = b"From: anna@customer.example\r\nSubject: VPN\r\n\r\nFrom now on: nothing.\r\n\r\nAnna\r\n"
 
@@ -41,3 +45,9 @@ def test_a_copy_is_the_same_mail(copy: bytes) -> None:
 )
 def test_another_mail_is_another(other: bytes) -> None:
     assert content_key(other) != content_key(SENT)
+
+
+@given(st.text(alphabet="a\r\n>: ", max_size=40), st.sampled_from(["", "Status: RO\r\n", "a\n"]))
+def test_the_two_names_of_a_mail_are_those_that_each_has_alone(text: str, head: str) -> None:
+    for raw in (text.encode(), f"Subject: x\r\n{head}\r\nFrom a\r\n>From {text}".encode()):
+        assert content_names(raw) == (content_key(raw), hashlib.sha256(raw).hexdigest())
