@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from kolibri_sdk import checkpoint
 from kolibri_sdk.sandbox import Sandbox
 from tests.faults.desk import Desk
 from tests.project import ProjectFolder
+from tests.servers.dovecot import PASSWORD_VARIABLE
 
 Run = Callable[..., dict[str, Any]]
 NewDesk = Callable[..., Desk]
@@ -36,7 +38,8 @@ def runner() -> Iterator[Run]:
         asked, answers = process.stdin, process.stdout
 
         def run(root: Path, **when: Any) -> dict[str, Any]:
-            asked.write(json.dumps({"root": str(root), **when}) + "\n")
+            environ = {name: os.environ[name] for name in [PASSWORD_VARIABLE] if name in os.environ}
+            asked.write(json.dumps({"root": str(root), "environ": environ, **when}) + "\n")
             asked.flush()
             answer: dict[str, Any] = json.loads(answers.readline())
             return answer

@@ -6,6 +6,7 @@ one goes out (``status``, ``checkpoints``: the names that were reached, in order
 ``root``, and when to kill: at the ``nth`` checkpoint, at the one called ``at`` or ``delay`` seconds
 after it, ``delay`` seconds after the start; or nothing, to let the pass finish. With ``source``
 that archive is imported instead; a mail that holds the text ``deadly`` takes the parser down.
+``environ`` is what the environment holds by now: servers that start later bring passwords along.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +86,14 @@ def _round(
     delay: float | None = None,
     source: str = "",
     deadly: str = "",
+    environ: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile("r") as trace:
         child = os.fork()
         if child == 0:
             status = 1
             try:
+                os.environ.update(environ or {})
                 opened = os.open(trace.name, os.O_WRONLY | os.O_APPEND)
                 _pass(root, opened, nth, at, delay, source, deadly)
                 status = 0
