@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,7 +40,7 @@ class SideCheck:
             return f"  {self.side}  {self.server}  FAILED\n    {self.error}"
         line = [f"{self.seconds * 1000:.0f} ms"]
         if "://" in self.server:
-            line.append(self.survey.tls or "the line is not protected")
+            line.append(str(self.survey.tls or "the line is not protected"))
         if self.survey.capabilities:
             line.append(f"{len(self.survey.capabilities)} capabilities")
         head = f"  {self.side}  {self.server}  ok ({', '.join(line)})"
@@ -70,8 +71,8 @@ class MailboxCheck:
         return {
             "mailbox": self.mailbox,
             "ok": self.ok,
-            "sides": [asdict(side) | {"ok": side.ok} for side in self.sides],
-            "oauth2": {**asdict(self.grant), "alarm": self.alarm} if self.grant else None,
+            "sides": [_plain(side) | {"ok": side.ok} for side in self.sides],
+            "oauth2": {**_plain(self.grant), "alarm": self.alarm} if self.grant else None,
         }
 
     def __str__(self) -> str:
@@ -79,6 +80,13 @@ class MailboxCheck:
         if self.grant is not None:
             lines.append(f"  oauth2  {self.alarm or self.grant}")
         return "\n".join(lines)
+
+
+def _plain(value: SideCheck | GrantState) -> dict[str, Any]:
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: one.isoformat() if isinstance(one, datetime) else one for name, one in pairs}
+
+    return asdict(value, dict_factory=made)
 
 
 class _Surveyed(Protocol):

@@ -27,7 +27,7 @@ from kolibri_sdk.mailboxes.source import (
     Moves,
     in_batches,
 )
-from kolibri_sdk.mailboxes.survey import Survey
+from kolibri_sdk.mailboxes.survey import Survey, protection
 
 __all__ = ["ImapSource"]
 
@@ -140,9 +140,8 @@ class ImapSource:
         client = self._session.client
         with self._endpoint.told("asking what it can do"):
             capabilities = tuple(answer_text(name) for name in client.capabilities())
-        version = getattr(client.socket(), "version", None)
         return Survey(
-            tls=version() if version else None,
+            tls=protection(client.socket()),
             capabilities=capabilities,
             folders=tuple(self._session.count(folder) for folder in self._folders),
         )

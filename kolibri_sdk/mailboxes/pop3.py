@@ -27,7 +27,7 @@ from kolibri_sdk.mailboxes.source import (
     Moves,
     in_batches,
 )
-from kolibri_sdk.mailboxes.survey import FolderCount, Survey
+from kolibri_sdk.mailboxes.survey import FolderCount, Survey, protection
 
 __all__ = ["Pop3Source", "arrival"]
 
@@ -120,9 +120,8 @@ class Pop3Source:
         with self._endpoint.told("asking what it can do"):
             mails, _ = self._session.stat()
             capabilities = self._session.capabilities()
-        version = getattr(self._session.sock, "version", None)
         return Survey(
-            tls=version() if version else None,
+            tls=protection(self._session.sock),
             capabilities=capabilities,
             folders=(FolderCount("INBOX", mails, None),),
         )

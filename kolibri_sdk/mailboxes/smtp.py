@@ -18,9 +18,9 @@ from kolibri_sdk.errors import (
 )
 from kolibri_sdk.mailboxes.credential import Credential
 from kolibri_sdk.mailboxes.endpoint import Endpoint, answer_text
-from kolibri_sdk.mailboxes.smtp_session import connected, line, tls_version
+from kolibri_sdk.mailboxes.smtp_session import connected, line
 from kolibri_sdk.mailboxes.smtp_wire import END, is_eight_bit, on_the_wire
-from kolibri_sdk.mailboxes.survey import Survey
+from kolibri_sdk.mailboxes.survey import Survey, protection
 from kolibri_sdk.mailboxes.transport import address_fault, refused
 from kolibri_sdk.model.outbox import Delivery, Envelope, RecipientResult
 
@@ -63,7 +63,7 @@ class SmtpTransport:
         """What the server offers."""
         session = self._ready()
         return Survey(
-            tls=tls_version(session),
+            tls=protection(session.sock),
             capabilities=tuple(
                 f"{name} {value}".strip().upper() for name, value in session.esmtp_features.items()
             ),

@@ -11,7 +11,7 @@ from kolibri_sdk.mailboxes.endpoint import Endpoint
 from kolibri_sdk.mailboxes.oauth2 import Bearer
 from kolibri_sdk.model.mailbox import Security
 
-__all__ = ["connected", "line", "tls_version"]
+__all__ = ["connected", "line"]
 
 
 def connected(endpoint: Endpoint, credential: Credential | None) -> smtplib.SMTP:
@@ -43,12 +43,6 @@ def line(session: smtplib.SMTP) -> socket.socket:
     if session.sock is None:
         raise smtplib.SMTPServerDisconnected("the line is closed")
     return session.sock
-
-
-def tls_version(session: smtplib.SMTP) -> str | None:
-    """Such as TLSv1.3; None where the line is not protected."""
-    version = getattr(session.sock, "version", None)
-    return version() if version else None
 
 
 def _greeted(to: Endpoint) -> smtplib.SMTP:

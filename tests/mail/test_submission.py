@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from kolibri_sdk import clock
 from kolibri_sdk.errors import LoginRefused
 from kolibri_sdk.mailboxes import check_mailbox, open_transport
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.outbox import Envelope
 from tests.mail.conftest import NewMailbox, mail
-from tests.servers.dovecot import PASSWORD_VARIABLE, Dovecot
+from tests.servers.dovecot import PASSWORD_VARIABLE, SECURITY, Dovecot
 
 pytestmark = pytest.mark.dovecot
 
@@ -52,6 +55,31 @@ def test_check_says_what_is_there_and_reads_nothing(
     assert "UIDPLUS" in check.sides[0].survey.capabilities
     with dovecot.imap(user, "INBOX") as colleague:
         assert len(colleague.search("UNSEEN")) == 2
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+@pytest.mark.parametrize("security", ["tls", "starttls", "none"])
+def test_check_says_whose_certificate_protects_the_line_and_until_when(
+    dovecot: Dovecot, user: str, protocol: str, security: SECURITY
+) -> None:
+    sides = {
+        "inbound": dovecot.inbound(user, protocol, security),
+        "outbound": dovecot.outbound(user),
+    }
+    values = {"name": "support", "address": "support@kolibri.example", **sides}
+    check = check_mailbox(Mailbox.model_validate(values))
+    assert check.ok, str(check)
+    inbound, outbound = (side.survey.tls for side in check.sides)
+    assert outbound is not None
+    assert outbound.certificate.issuer.startswith("trustme")
+    assert outbound.certificate.expires_at > clock.now()
+    assert f"until {outbound.certificate.expires_at:%Y-%m-%d}" in str(check)
+    assert outbound.certificate.expires_at.isoformat() in json.dumps(check.as_json())
+    if security == "none":
+        assert inbound is None
+        assert "the line is not protected" in str(check)
+    else:
+        assert inbound == outbound
 
 
 def test_check_holds_the_errors_of_both_sides(
