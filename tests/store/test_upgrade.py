@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 
 from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.store import Store, require_current, schema_version, upgrade
@@ -54,11 +56,15 @@ def test_from_empty_to_newest(empty: Store) -> None:
 def test_the_migrations_make_what_the_code_describes(empty: Store) -> None:
     upgrade(empty)
     with empty.read() as tx:
-        inspector = sa.inspect(tx)
-        for name, table in metadata.tables.items():
-            assert {c["name"] for c in inspector.get_columns(name)} == set(table.c.keys())
-            indexes = {i["name"] for i in inspector.get_indexes(name)}
-            assert {i.name for i in table.indexes} <= indexes
+        context = MigrationContext.configure(
+            tx,
+            opts={
+                "include_name": lambda name, kind, _: kind != "table" or name in metadata.tables,
+                # SQLite tells an empty default otherwise than it was written.
+                "compare_server_default": not empty.is_sqlite,
+            },
+        )
+        assert compare_metadata(context, metadata) == []
 
 
 def test_a_second_upgrade_does_nothing(empty: Store) -> None:
