@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pandas as pd
 
 from kolibri_sdk import clock
 from kolibri_sdk.client.display import definition_table
+from kolibri_sdk.client.messages import moment
 from kolibri_sdk.errors import NotFound
-from kolibri_sdk.frames import ACTIVITY, frame_of
+from kolibri_sdk.frames import ACTIVITY, change_frame, frame_of
 from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.provenance import Provenance
 from kolibri_sdk.model.stored import ActivityEntry
 from kolibri_sdk.pipeline import System
-from kolibri_sdk.store import activity, capture
+from kolibri_sdk.store import activity, capture, past
 
 __all__ = ["Activity", "EntityRecords", "RecordView", "Records"]
 
@@ -62,7 +65,7 @@ class EntityRecords:
         ActionError
             When a field is unknown or the database refuses a value.
         """
-        with self._system.store.write() as tx:
+        with self._system.store.write() as tx, capture.caused_by(tx, _by_hand(self._system)):
             key, _ = self._system.tables.insert(tx, self.entity.name, values)
         return RecordView(self._system, key)
 
@@ -73,6 +76,27 @@ class EntityRecords:
         if rows:
             return frame_of(rows, None)
         return pd.DataFrame(columns=[self.entity.key, *self.entity.fields])
+
+    def changes(
+        self, *, since: str | date | None = None, until: str | date | None = None
+    ) -> pd.DataFrame:
+        """What happened to the records, oldest first, whoever wrote it.
+
+        Parameters
+        ----------
+        since, until : str, date or datetime, optional
+            ISO 8601, taken as UTC where it names no zone; ``until`` is left out itself.
+
+        Returns
+        -------
+        DataFrame
+            One row per change; columns and dtypes as in ``kolibri_sdk.frames.CHANGES``.
+
+        Examples
+        --------
+        >>> k.records["incident"].changes(since="2026-05-01")       # doctest: +SKIP
+        """
+        return _changes(self._system, self.entity.name, since=since, until=until)
 
     def __len__(self) -> int:
         with self._system.store.read() as tx:
@@ -104,7 +128,8 @@ class RecordView:
         """Change fields; the triggers announce it to the outgoing rules."""
         with self._system.store.write() as tx:
             before = self._system.tables.get(tx, self.key)
-            after = self._system.tables.update(tx, self.key, values)
+            with capture.caused_by(tx, _by_hand(self._system)):
+                after = self._system.tables.update(tx, self.key, values)
             changed = [name for name in values if before.get(name) != after.get(name)]
             if changed and self._system.tables.entity(self.key.entity).activity_stream:
                 text = ", ".join(f"{name} = {after.get(name)}" for name in changed)
@@ -116,6 +141,12 @@ class RecordView:
         with self._system.store.write() as tx:
             activity.add(tx, [_entry(self.key, "note", text)])
         return self
+
+    def changes(
+        self, *, since: str | date | None = None, until: str | date | None = None
+    ) -> pd.DataFrame:
+        """What happened to this record, with before and after; as those of its entity."""
+        return _changes(self._system, self.key.entity, self.key, since=since, until=until)
 
     @property
     def activity(self) -> Activity:
@@ -148,6 +179,25 @@ class Activity:
     def _repr_html_(self) -> str:
         shown = self.frame()[["at", "kind", "author", "text", "message"]]
         return str(shown.to_html(escape=True, index=False))
+
+
+def _by_hand(system: System) -> Provenance:
+    return Provenance(user=system.user)
+
+
+def _changes(
+    system: System,
+    entity: str,
+    record: RecordKey | None = None,
+    *,
+    since: str | date | None,
+    until: str | date | None,
+) -> pd.DataFrame:
+    first = moment(since) if since is not None else None
+    last = moment(until) if until is not None else None
+    with system.store.read() as tx:
+        found = past.changes(tx, system.tables, entity, since=first, until=last, record=record)
+        return change_frame(found, system.tables.entities)
 
 
 def _entry(key: RecordKey, kind: str, text: str) -> ActivityEntry:

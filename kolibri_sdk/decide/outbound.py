@@ -32,15 +32,7 @@ def triggers_of(event: RecordEvent, entity: Entity) -> set[str]:
     >>> sorted(triggers_of(change, incident))
     ['close', 'update']
     """
-    happened = {event.kind}
-    if event.kind == "update" and entity.closed:
-        before = entity.is_closed(dict(event.before or {}))
-        after = entity.is_closed(dict(event.after or {}))
-        if after and not before:
-            happened.add("close")
-        if before and not after:
-            happened.add("reopen")
-    return happened
+    return entity.happened(event.kind, event.before, event.after)
 
 
 def triggered(rule: OutboundRule, event: RecordEvent, entity: Entity) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.frames.changes import change_frame, events_of
 from kolibri_sdk.frames.columns import (
     ACTIVITY,
     BOUNCED,
+    CHANGES,
     DECISIONS,
     MESSAGES,
     OUTBOX,
@@ -34,6 +36,7 @@ from kolibri_sdk.frames.trials import (
 __all__ = [
     "ACTIVITY",
     "BOUNCED",
+    "CHANGES",
     "DECISIONS",
     "MESSAGES",
     "OUTBOX",
@@ -54,7 +57,9 @@ __all__ = [
     "TRIAL_SUMMARY",
     "USERS",
     "FrameColumn",
+    "change_frame",
     "chosen_columns",
+    "events_of",
     "frame_of",
     "mail_frame",
     "messages_of",

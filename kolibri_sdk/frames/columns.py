@@ -7,6 +7,7 @@ from dataclasses import dataclass
 __all__ = [
     "ACTIVITY",
     "BOUNCED",
+    "CHANGES",
     "DECISIONS",
     "MESSAGES",
     "OUTBOX",
@@ -154,6 +155,26 @@ ACTIVITY = _columns(
     text=("string", "what happened"),
     message=("Int64", "number of the KolibriMessage it is about"),
     cause=("string", "rule with digest, reference with grade"),
+)
+
+#: ``k.records["incident"].changes()`` and ``record.changes()``: one row per change, oldest first.
+#: Outgoing rules can be tried on it; it holds all that their conditions see.
+CHANGES = _columns(
+    id=("int64", "number of the change"),
+    at=(TIME, "when"),
+    entity=("string", "entity of the record"),
+    record_key=("string", "key of the record"),
+    kind=("string", "insert, update, delete"),
+    happened=("object", "list, in the words of a rule's on: close, reopen, insert, update, delete"),
+    changed=("object", "list of the fields with another value; of an update only"),
+    before=("object", "dict of the record's fields before; missing for an insert"),
+    after=("object", "dict of the record's fields after; missing for a delete"),
+    message=("Int64", "number of the KolibriMessage on which a rule of ours wrote it; or missing"),
+    rule=("string", "name of that rule"),
+    digest=("string", "beginning of the digest of its text; see k.rules.version"),
+    user=("string", "who wrote it by hand with the SDK; missing for other programs"),
+    state=("string", "new, done, failed: whether outgoing rules have seen it"),
+    error=("string", "why it failed; empty where nothing did"),
 )
 
 #: ``k.messages.suggestions()``: one row per record that a mail may belong to.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -70,6 +71,26 @@ class Entity(EntityDocument):
         if self.closed is None or record is None:
             return False
         return str(record.get(self.closed.field)) in self.closed.values
+
+    def happened(
+        self, kind: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+    ) -> set[str]:
+        """What a change was, in the words of ``on``: insert, update, close, reopen, delete.
+
+        Examples
+        --------
+        >>> incident = Entity(
+        ...     name="incident", table="incident", closed=Closed(field="status", values=("done",))
+        ... )
+        >>> sorted(incident.happened("update", {"status": "open"}, {"status": "done"}))
+        ['close', 'update']
+        """
+        words = {kind}
+        if kind == "update":
+            was, closed = self.is_closed(dict(before or {})), self.is_closed(dict(after or {}))
+            words |= {"close"} if closed and not was else set()
+            words |= {"reopen"} if was and not closed else set()
+        return words
 
     def numbered(self, key: int) -> str:
         """What people call the record with this key, where the table is made here.

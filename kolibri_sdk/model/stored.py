@@ -19,6 +19,7 @@ from kolibri_sdk.model.message import (
     ParsedMail,
 )
 from kolibri_sdk.model.outbox import OutboxState
+from kolibri_sdk.model.provenance import Provenance
 
 __all__ = [
     "ActivityEntry",
@@ -145,7 +146,14 @@ class RecordEvent:
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     at: datetime
-    cause: str | None = None  #: what wrote it, such as ``message:4711 rule:create-incident``
+    cause: str | None = None  #: the text of ``provenance``
+    state: str = "new"  #: "new" | "done" | "failed": whether outgoing rules have seen it
+    error: str = ""
+
+    @property
+    def provenance(self) -> Provenance:
+        """What wrote it, as far as that is known: a rule on a mail, or a person."""
+        return Provenance.read(self.cause)
 
     @property
     def changed(self) -> tuple[str, ...]:

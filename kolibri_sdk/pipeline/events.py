@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +23,6 @@ __all__ = ["run_events"]
 
 _BATCH = 500
 _MOST_ATTEMPTS = 5
-_CAUSED_BY_MESSAGE = re.compile(r"^message:(\d+)")
 
 
 def run_events(system: System, report: PassReport) -> None:
@@ -34,7 +31,7 @@ def run_events(system: System, report: PassReport) -> None:
     while True:
         with system.store.read() as tx:
             found = capture.pending(tx, _BATCH, max_attempts=_MOST_ATTEMPTS, after=after)
-            events = [_plain(system, tx, event) for event in found]
+            events = [system.tables.plain_event(tx, event) for event in found]
         if not events:
             return
         rules = system.rulebook.outbound_rules
@@ -42,18 +39,6 @@ def run_events(system: System, report: PassReport) -> None:
         checkpoint.reach("events.decided")
         _apply_batch(system, events, decided, report)
         after = events[-1].id
-
-
-def _plain(system: System, tx: sa.Connection, event: RecordEvent) -> RecordEvent:
-    """The event's rows in the form that records have everywhere else."""
-    entity = event.record.entity
-    if entity not in system.tables.entities:
-        return event
-
-    def plain(row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        return None if row is None else system.tables.plain(tx, entity, row)
-
-    return replace(event, before=plain(event.before), after=plain(event.after))
 
 
 def _apply_batch(
@@ -110,8 +95,8 @@ def _apply(system: System, event: RecordEvent, said: Said, report: PassReport) -
 
 def _provoking(tx: sa.Connection, event: RecordEvent) -> StoredMessage | None:
     """The mail that came in and, by a rule, caused the change."""
-    cause = _CAUSED_BY_MESSAGE.match(event.cause or "")
-    return messages.get(tx, int(cause[1])) if cause else None
+    message = event.provenance.message
+    return messages.get(tx, message) if message is not None else None
 
 
 def _queue(

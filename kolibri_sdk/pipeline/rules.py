@@ -14,6 +14,7 @@ from kolibri_sdk.errors import ActionError, NotFound
 from kolibri_sdk.model.decision import Said
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.message import MessageState
+from kolibri_sdk.model.provenance import Provenance
 from kolibri_sdk.model.reference import Grade
 from kolibri_sdk.model.rule import InboundRule
 from kolibri_sdk.model.stored import ActivityEntry, StoredMessage
@@ -118,8 +119,7 @@ def _apply(
             # Taking the message first keeps a second poller out until this one has committed.
             if not _finish(tx, subject, reference, said, rules):
                 return
-            with capture.caused_by(tx, f"message:{subject.message.id}"):
-                done = _act(scene, rules, said)
+            done = _act(scene, rules, said)
             checkpoint.reach("act.done")
             _note_incoming(scene, reference)
             if subject.message.attempts:
@@ -160,7 +160,9 @@ def _act(
     for decision in said.told:
         if decision.acts:
             scene.cause = f"rule:{decision.rule} digest:{decision.digest[:12]}"
-            done[decision.rule] = carry_out(scene, rules[decision.rule], decision)
+            why = Provenance.by_rule(scene.message.id, decision.rule, decision.digest)
+            with capture.caused_by(scene.tx, why):
+                done[decision.rule] = carry_out(scene, rules[decision.rule], decision)
     return done
 
 

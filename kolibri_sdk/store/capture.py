@@ -10,18 +10,28 @@ from typing import Any
 import sqlalchemy as sa
 
 from kolibri_sdk.model.entity import Entity, RecordKey
+from kolibri_sdk.model.provenance import Provenance
 from kolibri_sdk.model.stored import RecordEvent
 from kolibri_sdk.store.dialect import take_turns
 from kolibri_sdk.store.schema import event, provenance
 
-__all__ = ["caused_by", "finish", "pending", "postgresql_function", "watch", "watched"]
+__all__ = [
+    "caused_by",
+    "event_of",
+    "finish",
+    "pending",
+    "postgresql_function",
+    "watch",
+    "watched",
+]
 
 _KINDS = ("insert", "update", "delete")
 
 
 @contextmanager
-def caused_by(tx: sa.Connection, cause: str) -> Iterator[None]:
-    """Let the triggers note this cause on what the transaction writes inside the block."""
+def caused_by(tx: sa.Connection, why: Provenance) -> Iterator[None]:
+    """Let the triggers note this on what the transaction writes inside the block."""
+    cause = str(why)
     if tx.dialect.name == "postgresql":
         say = sa.select(sa.func.set_config("kolibri.cause", sa.bindparam("cause"), True))
         tx.execute(say, {"cause": cause})
@@ -174,18 +184,22 @@ def pending(
     rows = tx.execute(
         sa.select(event).where(waiting, event.c.id > after).order_by(event.c.id).limit(limit)
     )
-    return [
-        RecordEvent(
-            id=row.id,
-            record=RecordKey(entity=row.entity, key=row.record_key),
-            kind=row.kind,
-            before=_plain(row.before),
-            after=_plain(row.after),
-            at=row.at,
-            cause=row.cause,
-        )
-        for row in rows
-    ]
+    return [event_of(row) for row in rows]
+
+
+def event_of(row: Any) -> RecordEvent:
+    """A row of the events as a value, its fields as the trigger wrote them."""
+    return RecordEvent(
+        id=row.id,
+        record=RecordKey(entity=row.entity, key=row.record_key),
+        kind=row.kind,
+        before=_plain(row.before),
+        after=_plain(row.after),
+        at=row.at,
+        cause=row.cause,
+        state=row.state,
+        error=row.error,
+    )
 
 
 def _plain(value: Any) -> dict[str, Any] | None:

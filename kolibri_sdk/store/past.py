@@ -1,18 +1,59 @@
-"""Records as they were at a moment: the present row, and the events of what changed since."""
+"""What happened to records, and how they were at a moment: the events of their changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.stored import RecordEvent
+from kolibri_sdk.store.capture import event_of
 from kolibri_sdk.store.records import Tables
 from kolibri_sdk.store.schema import event
 
-__all__ = ["records_at", "set_by_people"]
+__all__ = ["changes", "records_at", "set_by_people"]
+
+_BATCH = 1000
+
+
+def changes(
+    tx: sa.Connection,
+    tables: Tables,
+    entity: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    record: RecordKey | None = None,
+) -> Iterator[RecordEvent]:
+    """The changes of an entity's records, oldest first, a thousand of them in memory at a time.
+
+    Their fields are in the form that records have everywhere else, as conditions see them.
+
+    Parameters
+    ----------
+    tx : Connection
+        Need only read.
+    since, until : datetime, optional
+        When they happened; ``until`` is left out itself.
+    record : RecordKey, optional
+        Only of this one.
+    """
+    wanted = [event.c.entity == entity]
+    wanted += [event.c.at >= since] if since is not None else []
+    wanted += [event.c.at < until] if until is not None else []
+    wanted += [event.c.record_key == record.key] if record is not None else []
+    last = 0
+    while True:
+        query = sa.select(event).where(*wanted, event.c.id > last).order_by(event.c.id)
+        rows = tx.execute(query.limit(_BATCH)).all()
+        for row in rows:
+            yield tables.plain_event(tx, event_of(row))
+        if len(rows) < _BATCH:
+            return
+        last = rows[-1].id
 
 
 def records_at(
@@ -77,7 +118,7 @@ def set_by_people(
         query = sa.select(event.c.before, event.c.after).where(
             event.c.entity == record.entity,
             event.c.record_key == record.key,
-            event.c.cause.is_(None),
+            sa.or_(event.c.cause.is_(None), event.c.cause.startswith("user:")),
             event.c.after.is_not(None),
         )
         for row in tx.execute(query.order_by(event.c.id)):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from kolibri_sdk.errors import ActionError, ConfigurationError, NotFound
 from kolibri_sdk.model.entity import Entity, FieldType, RecordKey
+from kolibri_sdk.model.stored import RecordEvent
 from kolibri_sdk.store.column_types import BigId, Json, UtcDateTime
 from kolibri_sdk.store.column_values import adapt_types, as_plain, fitting, from_trigger
 from kolibri_sdk.store.dialect import query_in_chunks, take_turns
@@ -56,12 +58,27 @@ class Tables:
         ConfigurationError
             When the table that is there lacks a column which the entity names.
         """
+        found = self.there(tx, name)
+        if found is None:
+            take_turns(tx)
+            _described(self.entity(name)).create(tx, checkfirst=True)
+            found = self.there(tx, name)
+        assert found is not None
+        return found
+
+    def there(self, tx: sa.Connection, name: str) -> sa.Table | None:
+        """The entity's table where the database has one; nothing is written.
+
+        Raises
+        ------
+        ConfigurationError
+            As with ``ensure``.
+        """
         entity = self.entity(name)
         if name in self._tables:
             return self._tables[name]
         if not sa.inspect(tx).has_table(entity.table):
-            take_turns(tx)
-            _described(entity).create(tx, checkfirst=True)
+            return None
         table = sa.Table(entity.table, sa.MetaData(), autoload_with=tx, resolve_fks=False)
         adapt_types(tx, entity, table)
         _require_columns(entity, table)
@@ -146,10 +163,23 @@ class Tables:
         SQLite's triggers know booleans as 0 and 1 and times as text without a zone.
         """
         try:
-            table = self.ensure(tx, name)
+            table = self.there(tx, name)
         except ConfigurationError:  # it has changed since; the event tells what it was
+            table = None
+        if table is None:
             return dict(raw)
         return {field: from_trigger(table, field, value) for field, value in raw.items()}
+
+    def plain_event(self, tx: sa.Connection, event: RecordEvent) -> RecordEvent:
+        """An event of a trigger, its fields in the form that records have everywhere else."""
+        name = event.record.entity
+        if name not in self.entities:
+            return event
+        before, after = (
+            None if row is None else self.plain(tx, name, row)
+            for row in (event.before, event.after)
+        )
+        return replace(event, before=before, after=after)
 
     def select(self, tx: sa.Connection, name: str) -> list[dict[str, Any]]:
         """All records of an entity, by key."""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from kolibri_sdk.model.entity import Entity
+from kolibri_sdk.model.provenance import Provenance
 from kolibri_sdk.model.stored import RecordEvent
 from kolibri_sdk.store import Store, Tables, capture
 from tests.store.conftest import count
@@ -273,7 +274,7 @@ def test_a_time_that_is_none_stays_what_it_is(store: Store, writer: Writer, junk
 def test_the_cause_is_noted_and_does_not_stick(store: Store, ticket: Entity) -> None:
     insert = sa.text("insert into ticket (id) values (:id)")
     with store.write() as tx:
-        with capture.caused_by(tx, "message:4711"):
+        with capture.caused_by(tx, Provenance(message=4711)):
             tx.execute(insert, {"id": 1})
         tx.execute(insert, {"id": 2})
     with store.write() as tx:
@@ -284,7 +285,11 @@ def test_the_cause_is_noted_and_does_not_stick(store: Store, ticket: Entity) -> 
 
 def test_the_cause_of_a_failed_transaction_does_not_stick(store: Store, ticket: Entity) -> None:
     insert = sa.text("insert into ticket (id) values (:id)")
-    with pytest.raises(RuntimeError), store.write() as tx, capture.caused_by(tx, "message:1"):
+    with (
+        pytest.raises(RuntimeError),
+        store.write() as tx,
+        capture.caused_by(tx, Provenance(message=1)),
+    ):
         tx.execute(insert, {"id": 1})
         raise RuntimeError
     with store.write() as tx:  # the same connection from the pool
