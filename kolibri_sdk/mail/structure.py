@@ -8,6 +8,7 @@ limits too late. Here one walk finds the parts by ``bytes.find`` and counts as i
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -26,9 +27,12 @@ _GUESSED_BOUNDARY = re.compile(
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Part:
-    """A node of the tree: a multipart with children, or a leaf with a body."""
+    """A node of the tree: a multipart with children, or a leaf with a body.
+
+    Who keeps a leaf and asks for its parents has to keep the root, too.
+    """
 
     head: Head
     content_type: str
@@ -36,9 +40,21 @@ class Part:
     source: bytes = field(default=b"", repr=False)  #: the mail that it is part of
     start: int = 0  #: where its body begins in it
     end: int = 0
-    parent: Part | None = None
     children: list[Part] = field(default_factory=list)
     depth: int = 0
+    # In a circle of parts each mail's bytes would stay until the garbage collector comes round.
+    _parent: weakref.ref[Part] | None = field(default=None, repr=False)
+
+    @property
+    def parent(self) -> Part | None:
+        """The multipart that it is in."""
+        return self._parent() if self._parent else None
+
+    def add(self, child: Part) -> None:
+        """Take in a part."""
+        self.children.append(child)
+        child.depth = self.depth + 1
+        child._parent = weakref.ref(self)
 
     def leaves(self) -> Iterator[Part]:
         """The leaves in the order of the mail."""
@@ -116,10 +132,9 @@ def _read_part(raw: bytes, span: _Span, defects: Defects) -> Part:
             defects.note("a Content-Type that is none")
         content_type = span.default_type
     head.charset = parameters.get("charset")
-    part = Part(head, content_type, parameters, raw, body, span.end, span.parent)
+    part = Part(head, content_type, parameters, raw, body, span.end)
     if span.parent is not None:
-        span.parent.children.append(part)
-        part.depth = span.parent.depth + 1
+        span.parent.add(part)
     return part
 
 

@@ -13,6 +13,7 @@ from kolibri_sdk.errors import KolibriError, StoreError
 from kolibri_sdk.mail import parse_mail
 from kolibri_sdk.model.message import MessageState, ParsedMail
 from kolibri_sdk.model.stored import StoredMessage
+from kolibri_sdk.pipeline import garbage
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.rules import Weighed, apply_rules, comes_to_nothing, count, weigh
 from kolibri_sdk.pipeline.system import System
@@ -38,16 +39,23 @@ def parse_stored(system: System, mailboxes: Sequence[str], report: PassReport) -
     for tried in (False, True):
         size = 1 if tried else _BATCH
         while claimed := _claim(system, mailboxes, size, tried=tried):
-            try:
-                rest = _parse_batch(system, claimed, report, weighing=not tried)
-            except StoreError:
-                # The count tells of mails that take the process down, not of a full disk.
-                with suppress(StoreError), system.store.write() as tx:
-                    messages.release_claims(tx, (item.id for item in claimed))
-                raise
-            _apply(system, rest, report)
-            if tried:
-                _decide_stored(system, claimed[0], report)
+            with garbage.waiting():
+                _work_on(system, claimed, report, tried=tried)
+
+
+def _work_on(
+    system: System, claimed: Sequence[Claimed], report: PassReport, *, tried: bool
+) -> None:
+    try:
+        rest = _parse_batch(system, claimed, report, weighing=not tried)
+    except StoreError:
+        # The count tells of mails that take the process down, not of a full disk.
+        with suppress(StoreError), system.store.write() as tx:
+            messages.release_claims(tx, (item.id for item in claimed))
+        raise
+    _apply(system, rest, report)
+    if tried:
+        _decide_stored(system, claimed[0], report)
 
 
 def _claim(system: System, mailboxes: Sequence[str], size: int, *, tried: bool) -> list[Claimed]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 from typing import Any
@@ -169,3 +170,17 @@ def test_cutting_a_reply_never_invents_and_empties_only_a_quote(lines: list[str]
     if not written:
         assert {line for line in lines if line} <= {"> a", "On 1 a@b wrote:"}
     assert {line.strip() for line in written.split("\n")} <= {"", *(line.strip() for line in lines)}
+
+
+def test_a_mail_that_was_parsed_leaves_nothing_for_the_garbage_collector() -> None:
+    raw = nested(5) + b"\n--b4--\n"
+    parse_mail(raw)
+    gc.collect()
+    gc.disable()
+    try:
+        parse_mail(raw)
+        left = gc.collect()
+    finally:
+        gc.enable()
+
+    assert left == 0, "a circle of objects keeps each mail's bytes"
