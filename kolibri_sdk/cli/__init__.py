@@ -13,6 +13,7 @@ from kolibri_sdk.cli import (
     quarantine,
     reconcile,
     reference,
+    rules,
     suggestions,
 )
 from kolibri_sdk.cli.application import app
@@ -29,5 +30,6 @@ __all__ = [
     "quarantine",
     "reconcile",
     "reference",
+    "rules",
     "suggestions",
 ]

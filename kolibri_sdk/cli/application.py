@@ -23,6 +23,8 @@ _ORDER = (
     "poll",
     "schedule",
     "status",
+    "backtest",
+    "rules",
     "mailbox",
     "outbox",
     "quarantine",

@@ -192,6 +192,8 @@ def _show(found: Status) -> None:
     if found.suggestions:
         many = "suggestions are" if found.suggestions > 1 else "suggestion is"
         say(f"{found.suggestions} {many} open; see `kolibri suggestions list`")
+    for warning in found.unproven:
+        say(warning, style="yellow")
     if not found.needs:
         say("All is well.", style="green")
     for need in found.needs:

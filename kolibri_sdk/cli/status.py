@@ -10,7 +10,7 @@ from typing import Any
 from kolibri_sdk import clock
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.oauth2 import GrantState
-from kolibri_sdk.pipeline import System
+from kolibri_sdk.pipeline import System, releases
 from kolibri_sdk.store import bounced, grants, overview, quarantine, runs, suggestions
 
 __all__ = ["MailboxStatus", "Status", "read_status"]
@@ -49,6 +49,7 @@ class Status:
     needs: tuple[str, ...]
     suggestions: int = 0  #: records that mails may belong to, for a person to accept or dismiss
     bounced: int = 0  #: addresses to which automatic mail is held, because mails came back
+    unproven: tuple[str, ...] = ()  #: rules that were put to work past the lab
 
     def as_json(self) -> dict[str, Any]:
         """The status as plain JSON types."""
@@ -57,6 +58,7 @@ class Status:
             "needs": list(self.needs),
             "suggestions": self.suggestions,
             "bounced_addresses": self.bounced,
+            "unproven": list(self.unproven),
             "last_pass": self.last_pass.isoformat() if self.last_pass else None,
             "mailboxes": {
                 box.name: {
@@ -108,7 +110,8 @@ def read_status(system: System, max_age: float) -> Status:
     needs += [alarm for alarm in _grant_needs(known.values(), granted) if alarm not in needs]
     needs += [box.last_error for box in boxes if box.last_error and box.last_error not in needs]
     finished = last["finished_at"] if last else None
-    return Status(boxes, mail, out, finished, tuple(needs), suggested, unreachable)
+    by_hand = tuple(str(problem) for problem in releases.unproven(system))
+    return Status(boxes, mail, out, finished, tuple(needs), suggested, unreachable, by_hand)
 
 
 def _poller_needs(last: Mapping[str, Any] | None, max_age: float) -> Iterator[str]:

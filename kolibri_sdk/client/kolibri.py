@@ -14,7 +14,6 @@ from kolibri_sdk.client.collections import (
     Decisions,
     Mailboxes,
     Outbox,
-    Rules,
     Runs,
     Templates,
     Users,
@@ -24,9 +23,18 @@ from kolibri_sdk.client.messages import Messages
 from kolibri_sdk.client.quarantine import Quarantine
 from kolibri_sdk.client.records import Records
 from kolibri_sdk.client.reference_keys import ReferenceKeys
+from kolibri_sdk.client.releasing import Audit
+from kolibri_sdk.client.rules import Rules
 from kolibri_sdk.decide import check_examples
 from kolibri_sdk.errors import Problem
-from kolibri_sdk.pipeline import ImportReport, PassReport, System, open_system, run_passes
+from kolibri_sdk.pipeline import (
+    ImportReport,
+    PassReport,
+    System,
+    open_system,
+    releases,
+    run_passes,
+)
 from kolibri_sdk.rulebook import check_rulebook, find_project
 from kolibri_sdk.schedule import Stop
 
@@ -43,7 +51,7 @@ class Kolibri:
     Attributes
     ----------
     mailboxes, messages, records, rules, templates, outbox, bounced, decisions, users, runs,
-    reference_keys, quarantine
+    reference_keys, quarantine, audit
         The collections; each has ``.frame()`` where there is a table behind it.
 
     Examples
@@ -67,6 +75,7 @@ class Kolibri:
         self.runs = Runs(system)
         self.reference_keys = ReferenceKeys(system)
         self.quarantine = Quarantine(system)
+        self.audit = Audit(system)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -81,6 +90,7 @@ class Kolibri:
             *check_rulebook(book, sandbox),
             *check_actions(book),
             *check_examples(book, sandbox),
+            *releases.unproven(self._system),
         )
 
     def poll(

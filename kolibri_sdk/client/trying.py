@@ -8,11 +8,10 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
-from pydantic import PrivateAttr
 
-import kolibri_sdk.model.rule as model
 from kolibri_sdk import actions
 from kolibri_sdk.client.progress import progress_bar
+from kolibri_sdk.client.releasing import ReleasableRule
 from kolibri_sdk.errors import NotFound
 from kolibri_sdk.lab import Surroundings, Trial, backtest
 from kolibri_sdk.model.entity import RecordKey
@@ -26,7 +25,7 @@ __all__ = ["InboundRule", "InboundRules"]
 _LONG = 3000  #: mails from which on a bar is worth its place
 
 
-class InboundRule(model.InboundRule):
+class InboundRule(ReleasableRule):
     """An incoming rule: when it holds, what it does (S24, S25); it can be tried on old mail.
 
     Parameters
@@ -47,17 +46,6 @@ class InboundRule(model.InboundRule):
     >>> trial.summary                                               # doctest: +SKIP
     """
 
-    _system: System | None = PrivateAttr(None)
-
-    @classmethod
-    def of(cls, rule: model.InboundRule, system: System) -> InboundRule:
-        """A rule of the rulebook, with the project that it belongs to."""
-        made = cls.model_construct(
-            rule.model_fields_set, **{name: getattr(rule, name) for name in type(rule).model_fields}
-        )
-        made._system = system
-        return made
-
     def but(self, **changes: Any) -> InboundRule:
         """The same rule with other values, a draft to be tried beside it.
 
@@ -69,7 +57,7 @@ class InboundRule(model.InboundRule):
         """
         given = {name: getattr(self, name) for name in self.model_fields_set}
         made = type(self)(**{**given, **changes})
-        made._system = self._system
+        made._system, made._origin = self._system, self._origin
         return made
 
     def backtest(self, frame: pd.DataFrame, *, progress: bool | None = None) -> Trial:

@@ -19,6 +19,7 @@ from kolibri_sdk.frames.columns import (
 )
 from kolibri_sdk.frames.frame import frame_of
 from kolibri_sdk.frames.mails import chosen_columns, mail_frame, messages_of, stored_columns
+from kolibri_sdk.frames.releases import APPLICATIONS, BACKTESTS, DRIFT, GATES, RELEASES
 from kolibri_sdk.frames.trials import (
     RULE_VERSIONS,
     TRIAL_CHANGES,
@@ -35,13 +36,18 @@ from kolibri_sdk.frames.trials import (
 
 __all__ = [
     "ACTIVITY",
+    "APPLICATIONS",
+    "BACKTESTS",
     "BOUNCED",
     "CHANGES",
     "DECISIONS",
+    "DRIFT",
+    "GATES",
     "MESSAGES",
     "OUTBOX",
     "QUARANTINE",
     "REFERENCE_KEYS",
+    "RELEASES",
     "RULE_VERSIONS",
     "RUNS",
     "SUGGESTIONS",

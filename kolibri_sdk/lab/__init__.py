@@ -8,6 +8,7 @@ from kolibri_sdk.lab.explain import Explanation
 from kolibri_sdk.lab.judge import Score, wilson
 from kolibri_sdk.lab.matrix import Matrix
 from kolibri_sdk.lab.plan import Plan
+from kolibri_sdk.lab.proof import proof_of
 from kolibri_sdk.lab.surroundings import Surroundings
 from kolibri_sdk.lab.trial import Trial
 
@@ -20,5 +21,6 @@ __all__ = [
     "Surroundings",
     "Trial",
     "backtest",
+    "proof_of",
     "wilson",
 ]

@@ -113,6 +113,11 @@ class Score:
                 f"No mail has the label {asked}", f"positive= takes one or more of {there}"
             )
 
+    def counts(self) -> dict[str, int]:
+        """The four counts by name, as a proof keeps them."""
+        names = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+        return {name: getattr(self, name) for name in names}
+
     @cached_property
     def measures(self) -> pd.DataFrame:
         """Precision, recall and F1 with their 95 % intervals.

@@ -70,6 +70,7 @@ class Trial:
         self.mails = mails
         self.left_out = left_out
         self.outcomes = outcomes
+        self.judged: dict[str, Score] = {}  #: by rule, the last score that was taken
         self._sandbox = sandbox
         self._surroundings = surroundings
 
@@ -210,7 +211,7 @@ class Trial:
         """
         place = self.place(rule)
         chosen = positive if isinstance(positive, list | tuple | set | frozenset) else [positive]
-        return Score(
+        score = self.judged[self.rules[place].name] = Score(
             self.rules[place].name,
             self.mails,
             self.outcomes.are(Verdict.MATCH)[place],
@@ -218,6 +219,7 @@ class Trial:
             None if positive is None else chosen,
             lambda mails: self._leaves(place, mails),
         )
+        return score
 
     def _leaves(self, place: int, mails: pd.DataFrame) -> Leaves | None:
         source = Script("when", self.rules[place].when)

@@ -9,6 +9,7 @@ from kolibri_sdk.pipeline.import_sources import ArchiveToImport, FoldersToImport
 from kolibri_sdk.pipeline.imports import import_mails
 from kolibri_sdk.pipeline.passes import run_pass, run_passes
 from kolibri_sdk.pipeline.reconcile import hold_after_restore, reconcile
+from kolibri_sdk.pipeline.releases import Origin
 from kolibri_sdk.pipeline.report import COUNTS, PassReport
 from kolibri_sdk.pipeline.system import System, open_system
 
@@ -20,6 +21,7 @@ __all__ = [
     "FoldersToImport",
     "ImportReport",
     "ImportSource",
+    "Origin",
     "PassReport",
     "Reason",
     "ReconcileReport",

@@ -9,7 +9,7 @@ from typing import Any
 from kolibri_sdk.errors import Problem
 from kolibri_sdk.model.binding import SHAPES
 from kolibri_sdk.model.entity import Entity
-from kolibri_sdk.model.rule import Action, Change, InboundRule, OutboundRule
+from kolibri_sdk.model.rule import Action, Change, InboundRule, OutboundRule, RuleState
 from kolibri_sdk.model.template import Template, fallbacks
 from kolibri_sdk.rulebook.book import Rulebook
 from kolibri_sdk.rulebook.explain import did_you_mean
@@ -142,9 +142,12 @@ def _example_problems(rulebook: Rulebook, rule: InboundRule) -> Iterator[Problem
     for wanted, words in ((True, "that matches"), (False, "that does not match")):
         if wanted not in kinds:
             place = rulebook.place(rule.file, ["examples" if rule.examples else "when"])
-            mend = f"add '- {{mail: examples/NAME.eml, match: {str(wanted).lower()}}}'"
+            entry = f"'- {{mail: examples/NAME.eml, match: {str(wanted).lower()}}}'"
+            mend = f"add {entry}, or keep mails of a backtest: trial.to_golden()"
             what = f"the rule has no example {words}"
-            yield Problem(rule.file, what, mend, *place, severity="warning")
+            # What is being tried out may lack them; what acts on people's mail may not.
+            severity = "error" if rule.state is RuleState.ACTIVE else "warning"
+            yield Problem(rule.file, what, mend, *place, severity=severity)
 
 
 class _Names:

@@ -12,7 +12,10 @@ __all__ = [
     "WAITING",
     "activity",
     "allowance",
+    "application",
+    "applied",
     "attachment",
+    "backtest",
     "blob",
     "bounced_address",
     "decision",
@@ -25,6 +28,7 @@ __all__ = [
     "outbox",
     "provenance",
     "reference_key",
+    "release",
     "rule_version",
     "ruleset",
     "run",
@@ -261,6 +265,78 @@ rule_version = sa.Table(
     _column("rule", Text),
     _column("document", Json),
     _column("first_seen", UtcDateTime),
+)
+
+#: One rule tried on old mail: the proof that its release rests on; append-only.
+backtest = sa.Table(
+    "kolibri_backtest",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=True),
+    _column("rule", Text),
+    _column("mailbox", Text),
+    _column("digest", Text),
+    _column("at", UtcDateTime),
+    _column("author", Text),
+    _column("mails", sa.Integer),
+    _column("first_at", UtcDateTime, nullable=True),
+    _column("last_at", UtcDateTime, nullable=True),
+    _column("fingerprint", Text),
+    _column("tried", sa.Integer),
+    _column("matches", sa.Integer),
+    _column("errors", sa.Integer),
+    _column("score", Json, nullable=True),
+    _column("gates", Json, nullable=True),
+    sa.Index("kolibri_backtest_by_digest", "digest"),
+)
+
+#: One step of a rule between draft, shadow and active: who, when, why, by which proof; append-only.
+release = sa.Table(
+    "kolibri_release",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=True),
+    _column("rule", Text),
+    _column("mailbox", Text),
+    _column("at", UtcDateTime),
+    _column("author", Text),
+    _column("step", Text),  # save | shadow | promote | rollback
+    _column("was", Text),
+    _column("state", Text),
+    _column("before", Text, nullable=True),
+    _column("digest", Text),
+    _column("backtest", BigId, nullable=True),
+    _column("reason", Text),
+    sa.Index("kolibri_release_by_rule", "mailbox", "rule", "id"),
+)
+
+#: One rule applied by a person to mail that was there already.
+application = sa.Table(
+    "kolibri_application",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=True),
+    _column("rule", Text),
+    _column("mailbox", Text),
+    _column("digest", Text),
+    _column("at", UtcDateTime),
+    _column("author", Text),
+    _column("reason", Text),
+    _column("again", sa.Boolean),
+    _column("mails", sa.Boolean),
+    _column("planned", sa.Integer),
+    _column("finished_at", UtcDateTime, nullable=True),
+    sa.Index("kolibri_application_by_rule", "mailbox", "rule", "id"),
+)
+
+#: One mail that a rule was applied to; a second time on purpose only, which ``nth`` counts.
+applied = sa.Table(
+    "kolibri_applied",
+    metadata,
+    _column("message", BigId, primary_key=True, autoincrement=False),
+    _column("rule", Text, primary_key=True),
+    _column("nth", sa.Integer, primary_key=True, autoincrement=False),
+    _column("application", BigId),
+    _column("at", UtcDateTime),
+    _column("actions", Json),
+    sa.Index("kolibri_applied_by_application", "application"),
 )
 
 #: One mail to be sent to a group of recipients that share a language.

@@ -259,12 +259,15 @@ def test_a_template_without_the_language_of_its_mailbox_warns(
         ("examples: [{mail: examples/a.eml, match: false}]\n", 3, ["that matches"]),
     ],
 )
-def test_a_rule_without_both_kinds_of_examples_warns(
-    folder: Folder, sandbox: Sandbox, examples: str, line: int, missing: list[str]
+@pytest.mark.parametrize("state", ["draft", "shadow", "active"])
+def test_a_rule_that_acts_has_both_kinds_of_examples(
+    folder: Folder, sandbox: Sandbox, examples: str, line: int, missing: list[str], state: str
 ) -> None:
-    problems = check(folder, sandbox, INBOUND, "order: 1\nwhen: 'true'\n" + examples)
+    text = f"order: 1\nwhen: 'true'\n{examples}state: {state}\n"
+    problems = check(folder, sandbox, INBOUND, text)
+    severity = "error" if state == "active" else "warning"
     assert [(problem.line, problem.severity) for problem in problems] == [
-        (line, "warning") for _ in missing
+        (line, severity) for _ in missing
     ]
     assert all(each in problem.message for each, problem in zip(missing, problems, strict=True))
 
