@@ -1,26 +1,23 @@
-"""The smaller collections of ``k``: mailboxes, templates, outbox, users, runs."""
+"""The smaller collections of ``k``: mailboxes, templates, users, runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
 from kolibri_sdk.client.display import listing
-from kolibri_sdk.errors import ConfigurationError, NotFound
-from kolibri_sdk.frames import DECISIONS, OUTBOX, RUNS, USERS, frame_of
+from kolibri_sdk.errors import NotFound
+from kolibri_sdk.frames import DECISIONS, RUNS, USERS, frame_of
 from kolibri_sdk.mailboxes import MailboxCheck, check_mailbox
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.oauth2 import GrantState
 from kolibri_sdk.model.template import Template
 from kolibri_sdk.model.user import User
-from kolibri_sdk.outbox import cancel, release
 from kolibri_sdk.pipeline import ReconcileReport, System, hold_after_restore, log_in, reconcile
-from kolibri_sdk.store import decisions, outbox, runs, users
-from kolibri_sdk.store.schema import outbox as outbox_table
+from kolibri_sdk.store import decisions, runs, users
 
-__all__ = ["Decisions", "MailboxView", "Mailboxes", "Outbox", "Runs", "Templates", "Users"]
+__all__ = ["Decisions", "MailboxView", "Mailboxes", "Runs", "Templates", "Users"]
 
 
 class MailboxView:
@@ -153,62 +150,6 @@ class Templates:
 
     def __repr__(self) -> str:
         return f"<{len(self)} templates: {', '.join(self)}>"
-
-
-class Outbox:
-    """Mail to be sent, being sent, and sent."""
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-
-    def frame(self, *, state: str | None = None, mailbox: str | None = None) -> pd.DataFrame:
-        """One row per mail; columns and dtypes as in ``kolibri_sdk.frames.OUTBOX``."""
-        wanted = {"state": state, "mailbox": mailbox}
-        conditions = [
-            outbox_table.c[n] == value for n, value in wanted.items() if value is not None
-        ]
-        with self._system.store.read() as tx:
-            return frame_of(outbox.select(tx, *conditions), OUTBOX)
-
-    def release(self, mails: Iterable[int] | Literal["held"], *, mailbox: str | None = None) -> int:
-        """Let held mails go out in the next pass; how many. No cap holds them again.
-
-        Parameters
-        ----------
-        mails : iterable of int, or "held"
-            Numbers of outbox rows, or all that are held.
-        mailbox : str, optional
-            With ``"held"``, only of this one.
-
-        Raises
-        ------
-        NotFound
-            When there is no mail of such a number.
-        ConfigurationError
-            When one of them is not held.
-        """
-        with self._system.store.write() as tx:
-            return release(tx, self._numbers(tx, mails, mailbox))
-
-    def cancel(self, mails: Iterable[int] | Literal["held"], *, mailbox: str | None = None) -> int:
-        """See that these mails never go out; how many. As with ``release``; queued ones as well."""
-        with self._system.store.write() as tx:
-            return cancel(tx, self._numbers(tx, mails, mailbox), self._system.user)
-
-    def _numbers(
-        self, tx: Any, mails: Iterable[int] | Literal["held"], mailbox: str | None
-    ) -> list[int]:
-        if not isinstance(mails, str):
-            return [int(number) for number in mails]
-        if mails != "held":
-            raise ConfigurationError(f"{mails!r} names no mails", 'Give numbers, or "held" for all')
-        name = self._system.mailbox(mailbox).name if mailbox is not None else None
-        return outbox.held(tx, name)
-
-    def __repr__(self) -> str:
-        states = self.frame()["state"].value_counts()
-        told = ", ".join(f"{number} {state}" for state, number in states.items())
-        return f"<outbox: {told or 'empty'}>"
 
 
 class Decisions:

@@ -13,13 +13,13 @@ from kolibri_sdk.client.bounced import Bounced
 from kolibri_sdk.client.collections import (
     Decisions,
     Mailboxes,
-    Outbox,
     Runs,
     Templates,
     Users,
 )
 from kolibri_sdk.client.history import import_mail
 from kolibri_sdk.client.messages import Messages
+from kolibri_sdk.client.outbox import Outbox
 from kolibri_sdk.client.quarantine import Quarantine
 from kolibri_sdk.client.records import Records
 from kolibri_sdk.client.reference_keys import ReferenceKeys

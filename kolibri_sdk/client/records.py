@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -10,13 +10,15 @@ import pandas as pd
 
 from kolibri_sdk import clock
 from kolibri_sdk.client.display import definition_table
+from kolibri_sdk.client.message import stored_message
 from kolibri_sdk.client.messages import moment
+from kolibri_sdk.client.writing import written_mail
 from kolibri_sdk.errors import NotFound
 from kolibri_sdk.frames import ACTIVITY, change_frame, frame_of
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.provenance import Provenance
 from kolibri_sdk.model.stored import ActivityEntry
-from kolibri_sdk.pipeline import System
+from kolibri_sdk.pipeline import Asked, System
 from kolibri_sdk.store import activity, capture, past
 
 __all__ = ["Activity", "EntityRecords", "RecordView", "Records"]
@@ -147,6 +149,88 @@ class RecordView:
     ) -> pd.DataFrame:
         """What happened to this record, with before and after; as those of its entity."""
         return _changes(self._system, self.key.entity, self.key, since=since, until=until)
+
+    def mail(
+        self,
+        to: Any = (),
+        cc: Any = (),
+        bcc: Any = (),
+        subject: str | None = None,
+        html: str | None = None,
+        text: str | None = None,
+        attachments: Iterable[Any] = (),
+        reply_to: Any = None,
+        *,
+        mailbox: str | None = None,
+        language: str | None = None,
+        quote: bool = True,
+        sign: bool = True,
+        dry_run: bool = False,
+    ) -> Any:
+        """Send a mail by hand from this record, to anybody, whatever the designer holds (S9-S13).
+
+        It is queued at once, in one transaction with its Message-ID, its reference and the entry
+        in the activity stream; the poller sends it.
+
+        Parameters
+        ----------
+        to, cc, bcc : str, Address, User, or sequence of these
+            Addresses, ids of users or names of groups; text may hold several, with commas.
+        subject : str, optional
+            Without its tag, which is put in front; else the record's title, or that of the mail
+            that is answered.
+        html : str, optional
+            Typeface, weight, slant, colour, highlight, lists, links, tables and images (``data:``
+            as pasting gives them) survive, with the CSS inlined; scripts and what is loaded go.
+        text : str, optional
+            The plain twin, made from the HTML where it is not given; alone, a plain mail.
+        attachments : iterable
+            Paths, pairs (name, bytes), or attachments of stored messages.
+        reply_to : message or int, optional
+            The mail that is answered: it is quoted, and named in In-Reply-To; without ``to`` its
+            sender gets the answer.
+        mailbox : str, optional
+            By default that of the answered mail, else of the record's latest mail.
+        language : str, optional
+            Of signature and quote; else the recipient's, where it is one user; else the mailbox's.
+        quote, sign : bool
+            Whether the answered mail is quoted, and the mailbox's signature put below.
+        dry_run : bool
+            Queue nothing: the result shows the mail, and its ``send()`` queues those very bytes.
+
+        Returns
+        -------
+        OutboxView or WrittenMail
+            The row of the outbox; with ``dry_run`` the mail.
+
+        Raises
+        ------
+        ConfigurationError
+            When the entity's activity stream is switched off, a recipient is no address, user or
+            group, the mail says nothing, an attachment cannot be read, or no mailbox is found.
+
+        Examples
+        --------
+        >>> k.records["incident", 7].mail(to="anna@example.org", cc="network",
+        ...     html="<p>It works <b>again</b>.</p>")               # doctest: +SKIP
+        <outbox 17 queued to anna@example.org, tom@example.org>
+        """
+        asked = Asked(
+            to=to,
+            cc=cc,
+            bcc=bcc,
+            subject=subject,
+            html=html,
+            text=text,
+            mailbox=mailbox,
+            language=language,
+            record=self.key,
+            answers=None if reply_to is None else stored_message(self._system, reply_to),
+            from_record=True,
+            quote=quote,
+            sign=sign,
+        )
+        return written_mail(self._system, asked, attachments, dry_run=dry_run)
 
     @property
     def activity(self) -> Activity:

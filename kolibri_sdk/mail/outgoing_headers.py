@@ -23,6 +23,7 @@ _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}|"
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@\[[0-9A-Za-z:.]+\]"
 )
+_UNICODE_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\xa0<>()\[\]:;@\\,\"]{1,64}@[^\s<>@,;]{1,255}")
 # No encoded-word either: who decodes one writes what it holds (CVE-2024-6923).
 _ID = re.compile(r"(?!.*=\?)[!-;=?-~]{1,900}")
 _WORD_BYTES = 42  # of UTF-8 in one encoded-word: 75 characters at most (RFC 2047 section 2)
@@ -73,12 +74,15 @@ def unstructured(name: str, text: str) -> str:
 def address_list(name: str, addresses: Iterable[Address]) -> str:
     """A header with addresses, one on a line.
 
+    A recipient whose local part is beyond ASCII stands there as a group that tells it.
+
     Raises
     ------
     PermanentSendError
         When an address cannot stand in a header as it is.
     """
-    return header(name, ",\r\n ".join(_mailbox(address) for address in addresses))
+    told = _recipient if name in ("To", "Cc") else _mailbox
+    return header(name, ",\r\n ".join(told(address) for address in addresses))
 
 
 def id_list(name: str, ids: Iterable[str]) -> str:
@@ -88,6 +92,11 @@ def id_list(name: str, ids: Iterable[str]) -> str:
     """
     valid = [f"<{one}>" for one in ids if _ID.fullmatch(one)]
     return header(name, "\r\n ".join(valid)) if valid else ""
+
+
+def _recipient(address: Address) -> str:
+    ascii_local = address.address.rpartition("@")[0].isascii()
+    return _mailbox(address) if ascii_local else _downgraded(address)
 
 
 def _mailbox(address: Address) -> str:
@@ -103,6 +112,23 @@ def _mailbox(address: Address) -> str:
     return f'"{quoted}" <{place}>'
 
 
+def _downgraded(address: Address) -> str:
+    """An address beyond ASCII as a group without members that tells it (RFC 6857 section 3.1.8).
+
+    So the mail stays one that every server takes; who it goes to is the envelope's business.
+    """
+    if not _UNICODE_ADDRESS.fullmatch(address.address):
+        raise _unfit(address.address)
+    told = Address(address.address, one_line(address.name))
+    return "\r\n ".join([*_encoded_words(str(told)), ":;"])
+
+
+def _unfit(address: str) -> PermanentSendError:
+    return PermanentSendError(
+        f"{one_line(address)[:100]!r} cannot stand as an address in a mail", "Correct the address"
+    )
+
+
 def _checked(address: str) -> str:
     local, at, domain = address.rpartition("@")
     if not domain.isascii():
@@ -111,10 +137,7 @@ def _checked(address: str) -> str:
         except UnicodeError:
             domain = ""
     if not _ADDRESS.fullmatch(f"{local}{at}{domain}"):
-        raise PermanentSendError(
-            f"{one_line(address)[:100]!r} cannot stand as an address in a mail",
-            "Correct the address",
-        )
+        raise _unfit(address)
     return f"{local}@{domain}"
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Password",
     "Pop3Server",
     "Security",
+    "SignatureFiles",
     "SmtpServer",
 ]
 
@@ -134,6 +135,19 @@ class MaildirOutbound(Document):
     path: str = Field(min_length=1)
 
 
+class SignatureFiles(Document):
+    """What stands below a mail that a person writes: files, relative to the project folder."""
+
+    html: str | None = Field(None, min_length=1, description="with {{ user.name }} where wanted")
+    text: str | None = Field(None, min_length=1, description="plain; made from html without it")
+
+    @model_validator(mode="after")
+    def _some_file(self) -> SignatureFiles:
+        if self.html is None and self.text is None:
+            raise ValueError("name a file: html, text, or both")
+        return self
+
+
 Inbound = Annotated[ImapServer | Pop3Server | MaildirFolder, Field(discriminator="protocol")]
 Outbound = Annotated[SmtpServer | MaildirOutbound, Field(discriminator="protocol")]
 
@@ -148,6 +162,9 @@ class MailboxDocument(Document):
     language: str = Field("en", description="the default language of its templates")
     inbound: Inbound | None = None
     outbound: Outbound | None = None
+    signature: dict[str, SignatureFiles] = Field(
+        default_factory=dict, description="by language; below mail that a person writes"
+    )
     plus_addressing: bool = Field(False, description="support+TOKEN@… reaches this mailbox")
     trusted_authserv: tuple[str, ...] = Field(
         (), description="servers whose Authentication-Results count; the topmost of each"

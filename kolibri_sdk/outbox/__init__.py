@@ -5,8 +5,18 @@ from __future__ import annotations
 from kolibri_sdk.outbox.bounces import clear_bounced, settle_bounces
 from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
 from kolibri_sdk.outbox.hold import cancel, release
+from kolibri_sdk.outbox.letter import BY_HAND, Letter, bytes_of, compose_again, post
 from kolibri_sdk.outbox.provoked import Provoked
-from kolibri_sdk.outbox.recipients import Directory, Dropped, Person, Resolved, resolve, resolve_in
+from kolibri_sdk.outbox.recipients import (
+    NOBODY,
+    Directory,
+    Dropped,
+    Person,
+    Resolved,
+    resolve,
+    resolve_in,
+    resolve_values,
+)
 from kolibri_sdk.outbox.rendering import Composed, compose_anew, compose_items, save_composed
 from kolibri_sdk.outbox.settle import (
     MOST_ATTEMPTS,
@@ -16,30 +26,40 @@ from kolibri_sdk.outbox.settle import (
     settle,
     settle_error,
 )
+from kolibri_sdk.outbox.signature import Signature, signature_of
 
 __all__ = [
+    "BY_HAND",
     "MOST_ATTEMPTS",
+    "NOBODY",
     "Composed",
     "Directory",
     "Dropped",
+    "Letter",
     "MailRequest",
     "Person",
     "Provoked",
     "Queued",
     "Resolved",
+    "Signature",
+    "bytes_of",
     "cancel",
     "clear_bounced",
+    "compose_again",
     "compose_anew",
     "compose_items",
     "enqueue",
     "find_uncertain",
     "open_recipients",
     "owner",
+    "post",
     "release",
     "resolve",
     "resolve_in",
+    "resolve_values",
     "save_composed",
     "settle",
     "settle_bounces",
     "settle_error",
+    "signature_of",
 ]

@@ -16,7 +16,18 @@ from kolibri_sdk.model.rule import Recipient
 from kolibri_sdk.model.user import User
 from kolibri_sdk.store import users
 
-__all__ = ["Directory", "Dropped", "Person", "Resolved", "resolve", "resolve_in"]
+__all__ = [
+    "NOBODY",
+    "Directory",
+    "Dropped",
+    "Person",
+    "Resolved",
+    "resolve",
+    "resolve_in",
+    "resolve_values",
+]
+
+NOBODY = "is no address, user or group"  #: why a name is dropped that leads to no one
 
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
 _NAMED = re.compile(r'^\s*"?(?P<name>[^"<]*?)"?\s*<(?P<address>[^<>]+)>\s*$')
@@ -106,16 +117,42 @@ def resolve_in(
     excluded: Mapping[str, str],
 ) -> Resolved:
     """The same with another directory than the database's users, as a trial has it."""
+    given = [_given(one, position, record, values) for position, one in enumerate(recipients)]
+    return _resolved(directory, given, excluded)
+
+
+def resolve_values(tx: sa.Connection, values: Any, where: str, own: Mapping[str, str]) -> Resolved:
+    """Turn what a person names as recipients into people.
+
+    Parameters
+    ----------
+    values : str, mapping, or sequence of these
+        Addresses, ids of users, groups; text with commas; ``{address, name}``.
+    where : str
+        What the error calls it.
+    own : mapping of str to str
+        Addresses, lower case, that do not get it, with the reason.
+
+    Raises
+    ------
+    ActionError
+        When something in it cannot be a recipient.
+    """
+    return _resolved(_StoredUsers(tx), [(where, values)], own)
+
+
+def _resolved(
+    directory: Directory, given: Sequence[tuple[str, Any]], excluded: Mapping[str, str]
+) -> Resolved:
     named: list[str] = []
     dropped: list[Dropped] = []
-    for position, recipient in enumerate(recipients):
-        where, value = _given(recipient, position, record, values)
+    for where, value in given:
         named.extend(_texts(value, where))
     people: dict[str, Person] = {}
     for text, person in _people(directory, named):
         low = person.address.address.lower() if person else ""
         if person is None:
-            dropped.append(Dropped(text, "is no address, user or group"))
+            dropped.append(Dropped(text, NOBODY))
         elif low in excluded:
             dropped.append(Dropped(person.address.address, excluded[low]))
         elif low not in people:

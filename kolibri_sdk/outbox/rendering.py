@@ -9,12 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from kolibri_sdk import clock
+from kolibri_sdk.errors import KolibriError, SendError
 from kolibri_sdk.mail import Draft, compose, inline_css, plain_twin, sanitise
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.message import Address, MessageState
 from kolibri_sdk.model.outbox import OutboxState
 from kolibri_sdk.model.stored import OutboxItem, StoredMessage
 from kolibri_sdk.model.template import Template, TemplateVariant
+from kolibri_sdk.outbox.letter import BY_HAND, compose_again
 from kolibri_sdk.reference import Carriers
 from kolibri_sdk.sandbox import Rendered, RenderJob, Sandbox
 from kolibri_sdk.store import blobs, messages, outbox
@@ -86,16 +88,23 @@ def save_composed(tx: sa.Connection, done: Sequence[Composed]) -> None:
         )
 
 
-def compose_anew(tx: sa.Connection, item: OutboxItem) -> None:
-    """Put a claimed mail whose bytes are lost back into the queue, to be rendered once more.
+def compose_anew(tx: sa.Connection, item: OutboxItem, mailbox: Mailbox) -> None:
+    """Put a claimed mail whose bytes are lost back into the queue, to be composed once more.
 
     What is left of the bytes goes, too: were the new ones the same, they would count as stored.
     """
-    outbox.settle(tx, item, OutboxState.QUEUED, error="its bytes were lost; it is composed anew")
-    outbox.save(tx, item.id, blob=None)
-    messages.save_outgoing(tx, item.message, blob=None)
     if item.blob is not None:
         blobs.forget(tx, item.blob)
+    state, error, name = OutboxState.QUEUED, "its bytes were lost; it is composed anew", None
+    if BY_HAND in item.request:
+        try:
+            name = compose_again(tx, item, messages.get(tx, item.message), mailbox)
+        except KolibriError as lost:
+            state, error = OutboxState.FAILED, f"its bytes were lost; write it once more: {lost}"
+            messages.save_outgoing(tx, item.message, state=MessageState.UNSENT.value, error=error)
+    outbox.settle(tx, item, state, error=error)
+    outbox.save(tx, item.id, blob=name)
+    messages.save_outgoing(tx, item.message, blob=name)
 
 
 def _missing(item: OutboxItem, template: Template | None) -> str:
@@ -162,7 +171,10 @@ def _composed(
         date=clock.now(),
         headers=(*_automatic_headers(item), ("X-Loop", mailbox.address)),
     )
-    return Composed(item, compose(draft), subject, text, html)
+    try:
+        return Composed(item, compose(draft), subject, text, html)
+    except SendError as unfit:  # a recipient that cannot stand in a header; the others go on
+        return Composed(item, error=str(unfit))
 
 
 def _before_end(html: str, marker: str) -> str:

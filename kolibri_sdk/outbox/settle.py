@@ -15,6 +15,7 @@ from kolibri_sdk.errors import PermanentSendError, SendError, UncertainSendError
 from kolibri_sdk.model.message import MessageState
 from kolibri_sdk.model.outbox import Delivery, OutboxState
 from kolibri_sdk.model.stored import ActivityEntry, OutboxItem
+from kolibri_sdk.outbox.letter import BY_HAND
 from kolibri_sdk.store import activity, messages, outbox, worker
 
 __all__ = ["MOST_ATTEMPTS", "find_uncertain", "open_recipients", "owner", "settle", "settle_error"]
@@ -150,7 +151,7 @@ def _end(
             kind=kind.get(state, "mail_failed"),
             at=clock.now(),
             text=text,
-            author=item.mailbox,
+            author=item.request.get(BY_HAND, {}).get("author") or item.mailbox,
             message=item.message,
             cause=item.cause,
         )

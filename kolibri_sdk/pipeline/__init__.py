@@ -12,11 +12,13 @@ from kolibri_sdk.pipeline.reconcile import hold_after_restore, reconcile
 from kolibri_sdk.pipeline.releases import Origin
 from kolibri_sdk.pipeline.report import COUNTS, PassReport
 from kolibri_sdk.pipeline.system import System, open_system
+from kolibri_sdk.pipeline.writing import Asked, Written, write
 
 __all__ = [
     "COUNTS",
     "IMPORT_COUNTS",
     "ArchiveToImport",
+    "Asked",
     "Difference",
     "FoldersToImport",
     "ImportReport",
@@ -26,6 +28,7 @@ __all__ = [
     "Reason",
     "ReconcileReport",
     "System",
+    "Written",
     "hold_after_restore",
     "import_mails",
     "log_in",
@@ -33,4 +36,5 @@ __all__ = [
     "reconcile",
     "run_pass",
     "run_passes",
+    "write",
 ]

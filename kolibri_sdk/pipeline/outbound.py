@@ -73,7 +73,7 @@ def send_outbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
         try:
             with system.connections.transport(mailbox) as transport:
                 for item in items:
-                    error = _send(system, transport, item, report)
+                    error = _send(system, mailbox, transport, item, report)
                     sent += 1
                     if turned_away := _turned_away(mailbox, error):
                         raise turned_away
@@ -102,7 +102,11 @@ def _turned_away(mailbox: Mailbox, error: SendError | None) -> MailboxError | No
 
 
 def _send(
-    system: System, transport: MailTransport, item: OutboxItem, report: PassReport
+    system: System,
+    mailbox: Mailbox,
+    transport: MailTransport,
+    item: OutboxItem,
+    report: PassReport,
 ) -> SendError | None:
     """Claim (committed), hand over, settle: a crash in between is told as uncertain, not hidden."""
     with system.store.write() as tx:
@@ -110,7 +114,7 @@ def _send(
             return None
         raw = blobs.get_whole(tx, [item.blob]).get(item.blob)
         if raw is None:
-            compose_anew(tx, item)
+            compose_anew(tx, item, mailbox)
     if raw is None:
         report.errors.append(
             f"Outbox {item.id} to {', '.join(item.recipients)}: its bytes are missing or damaged "

@@ -39,6 +39,7 @@ def check_rulebook(rulebook: Rulebook, sandbox: Sandbox) -> tuple[Problem, ...]:
     """
     found = [*rulebook.problems]
     found += _mailbox_problems(rulebook)
+    found += _signature_problems(rulebook, sandbox)
     for inbound in rulebook.inbound_rules:
         found += _Names(rulebook, inbound.file).inbound(inbound)
         found += _example_problems(rulebook, inbound)
@@ -124,6 +125,24 @@ def _mailbox_problems(rulebook: Rulebook) -> Iterator[Problem]:
                 what = f"{address} is also an address of the mailbox '{owner}'"
                 place = rulebook.place(mailbox.file, ["address"])
                 yield Problem(mailbox.file, what, "let one mailbox have it", *place)
+
+
+def _signature_problems(rulebook: Rulebook, sandbox: Sandbox) -> Iterator[Problem]:
+    sources: dict[str, str] = {}
+    for mailbox in rulebook.mailboxes.values():
+        for language, files in mailbox.signature.items():
+            for part, file in (("html", files.html), ("text", files.text)):
+                if file is None:
+                    continue
+                try:
+                    sources[file] = (rulebook.root / file).read_text("utf-8")
+                except (OSError, UnicodeDecodeError) as error:
+                    place = rulebook.place(mailbox.file, ["signature", language, part])
+                    what = f"the signature {file} cannot be read: {error}"
+                    yield Problem(mailbox.file, what, "mend the file, or name another", *place)
+    for file, fault in sandbox.check_templates(sources).items():
+        what = f"the signature is faulty: {fault.message}"
+        yield Problem(file, what, "correct it", fault.line, fault.column)
 
 
 def _example_problems(rulebook: Rulebook, rule: InboundRule) -> Iterator[Problem]:

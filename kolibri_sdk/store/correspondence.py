@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.message import Direction, MessageKind, MessageState
 from kolibri_sdk.store.dialect import query_in_chunks
-from kolibri_sdk.store.schema import message
+from kolibri_sdk.store.schema import message, outbox
 
 __all__ = ["Named", "correspondents", "forged_since", "of_message_ids", "sent_by_us"]
 
@@ -73,9 +73,15 @@ def correspondents(tx: sa.Connection, records: Iterable[RecordKey]) -> dict[Reco
     """
     found: dict[RecordKey, set[str]] = {}
     for record in set(records):
+        # The outbox knows those, too, whom no header shows.
         query = sa.select(
-            message.c.direction, message.c.from_address, message.c.to_addresses, message.c.grade
-        ).where(
+            message.c.direction,
+            message.c.from_address,
+            message.c.to_addresses,
+            message.c.grade,
+            outbox.c.recipients,
+        ).join(outbox, outbox.c.message == message.c.id, isouter=True)
+        query = query.where(
             message.c.entity == record.entity,
             message.c.record_key == record.key,
             message.c.kind.not_in((MessageKind.BOUNCE.value, MessageKind.OWN.value)),
@@ -85,6 +91,7 @@ def correspondents(tx: sa.Connection, records: Iterable[RecordKey]) -> dict[Reco
         for row in tx.execute(query):
             if row.direction == Direction.OUT.value:
                 known.update(person["address"].lower() for person in row.to_addresses or ())
+                known.update(address.lower() for address in row.recipients or ())
             elif row.from_address and row.grade != "stranger":
                 known.add(row.from_address.lower())
         found[record] = known

@@ -42,6 +42,7 @@ __all__ = [
     "insert_outgoing",
     "latest_known",
     "mail_time",
+    "mailbox_of",
     "parsed_columns",
     "pending",
     "release_claims",
@@ -425,6 +426,7 @@ def insert_outgoing(
     sender: Address,
     to: Sequence[Address],
     record: RecordKey | None,
+    cc: Sequence[Address] = (),
     cause: int | None = None,
     state: MessageState = MessageState.QUEUED,
     depth: int = 0,
@@ -454,11 +456,23 @@ def insert_outgoing(
             from_address=sender.address,
             from_name=sender.name,
             to_addresses=_people(to),
+            cc_addresses=_people(cc),
             size=0,
             entity=record.entity if record else None,
             record_key=record.key if record else None,
         )
     )
+
+
+def mailbox_of(tx: sa.Connection, record: RecordKey) -> str | None:
+    """The mailbox of the latest mail that belongs to this record."""
+    query = (
+        sa.select(message.c.mailbox)
+        .where(message.c.entity == record.entity, message.c.record_key == record.key)
+        .order_by(message.c.id.desc())
+        .limit(1)
+    )
+    return tx.scalar(query)
 
 
 def save_outgoing(tx: sa.Connection, number: int, **values: Any) -> None:

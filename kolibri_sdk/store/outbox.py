@@ -24,7 +24,9 @@ __all__ = [
     "insert",
     "move",
     "note_bounce",
+    "of_cause",
     "of_ids",
+    "of_message",
     "of_message_ids",
     "save",
     "select",
@@ -150,6 +152,17 @@ def held_because(tx: sa.Connection, address: str, cause_ends: str) -> list[int]:
         outbox.c.state == OutboxState.HELD.value, outbox.c.cause.endswith(cause_ends)
     )
     return [row.id for row in tx.execute(query) if [r.lower() for r in row.recipients] == [address]]
+
+
+def of_cause(tx: sa.Connection, cause: str) -> int:
+    """The number of the mail with this cause, which there is."""
+    return int(tx.execute(sa.select(outbox.c.id).where(outbox.c.cause == cause)).scalar_one())
+
+
+def of_message(tx: sa.Connection, message: int) -> OutboxItem | None:
+    """The row behind an outgoing KolibriMessage; None for one that was imported."""
+    row = tx.execute(sa.select(outbox).where(outbox.c.message == message)).mappings().first()
+    return _item(row) if row is not None else None
 
 
 def of_ids(tx: sa.Connection, numbers: Iterable[int]) -> list[OutboxItem]:

@@ -142,6 +142,17 @@ def new_desk(tmp_path: Path, dovecot: Dovecot) -> Iterator[Callable[..., Desk]]:
         desk.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_desk(request: pytest.FixtureRequest, new_desk: Callable[..., Desk]) -> Desk:
+    """A desk with entities and no rule, on each of the two databases."""
+    if request.param == "postgresql":
+        made: Desk = new_desk(database=request.getfixturevalue("postgresql")())
+    else:
+        made = new_desk()
+    made.folder.use_shipped_rules("entities")
+    return made
+
+
 @pytest.fixture
 def bare_desk(new_desk: Callable[..., Desk]) -> Desk:
     """A desk with the mailbox ``support`` and nothing else."""

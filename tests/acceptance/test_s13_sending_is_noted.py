@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.acceptance.conftest import Desk
+from tests.acceptance.test_s02_smtp import PickySink, plain_smtp
 from tests.project import letter
 
 
@@ -45,3 +46,31 @@ def test_a_record_without_activity_stream_notes_nothing(desk: Desk) -> None:
 
     assert desk.answer_to("anna@customer.example")
     assert desk.stream() == []
+
+
+def test_mail_by_hand_is_noted_when_it_is_queued_and_when_it_is_sent(either_desk: Desk) -> None:
+    either_desk.k.records["incident"].insert(title="Fire").mail(
+        to="anna@customer.example", cc="tom@customer.example", subject="Out?", text="Is it out?"
+    )
+    ((kind, text),) = either_desk.stream()
+    assert kind == "mail_queued"
+    assert text.startswith("To anna@customer.example; cc tom@customer.example: [INC-000001 ")
+    assert text.endswith("] Out?")
+
+    either_desk.healthy_poll()
+
+    frame = either_desk.k.records["incident", 1].activity.frame()
+    assert list(frame["kind"]) == ["mail_queued", "mail_sent"]
+    assert frame["message"].nunique() == frame["author"].nunique() == frame["cause"].nunique() == 1
+
+
+def test_mail_by_hand_that_is_refused_is_noted_with_the_reason(bare_desk: Desk) -> None:
+    bare_desk.folder.use_shipped_rules("entities")
+    with PickySink(gone="550 5.1.1 no such user") as sink:
+        bare_desk.mailbox(outbound=plain_smtp(sink))
+        record = bare_desk.k.records["incident"].insert(title="Fire")
+        sent = record.mail(to="gone@customer.example", text="Is it out?")
+        bare_desk.poll()
+    assert (sent.state, sent.results["gone@customer.example"]["code"]) == ("failed", 550)
+    assert [kind for kind, _ in bare_desk.stream()] == ["mail_queued", "mail_failed"]
+    assert "550 5.1.1 no such user" in bare_desk.stream()[-1][1]

@@ -64,3 +64,29 @@ def test_every_mail_of_a_record_is_found_by_the_record(desk: Desk) -> None:
     assert subjects[0] == "two"
     assert subjects[1].endswith("We have your request: two")
     assert len(subjects) == 2
+
+
+def test_mail_by_hand_is_kept_byte_for_byte_with_what_became_of_it(either_desk: Desk) -> None:
+    record = either_desk.k.records["incident"].insert(title="Grüße")
+    sent = record.mail(
+        to="anna@customer.example", cc="tom@customer.example", html="<p>äöü</p>",
+        attachments=[("Größe.txt", "ß".encode())],
+    )  # fmt: skip
+    either_desk.healthy_poll()
+
+    mail = either_desk.k.messages[sent.message]
+    taken = either_desk.answer_to("anna@customer.example")
+    assert taken.raw.endswith(b"\r\n" + mail.raw)
+    (row,) = either_desk.k.messages.frame(direction="out").to_dict("records")
+    assert (row["state"], row["to"], row["cc"]) == (
+        "sent",
+        ["anna@customer.example"],
+        ["tom@customer.example"],
+    )
+    assert [one["filename"] for one in row["attachments"]] == ["Größe.txt"]
+    assert mail.attachments[0].read() == "ß".encode()
+    assert dict(mail.headers)["Subject"] == mail.subject == taken.mail["Subject"]
+    assert {who: told["code"] for who, told in mail.results.items()} == {
+        "anna@customer.example": 250,
+        "tom@customer.example": 250,
+    }

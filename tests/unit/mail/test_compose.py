@@ -83,9 +83,18 @@ def test_no_attachment_adds_a_header(evil: str) -> None:
     assert parse_mail(raw).attachments[0].content == part.content
 
 
-@pytest.mark.parametrize(
-    "evil", [*INJECTIONS, "", "two words@x.example", "a@b>, <c@d", "ü@x.example"]
-)
+def test_a_recipient_beyond_ascii_is_told_in_a_header_that_every_server_takes() -> None:
+    people = (Address("jürgen@x.example", "Jürgen"), Address("anna@x.example"))
+    raw = compose(replace(DRAFT, to=people))
+    assert raw.isascii()
+    (group, anna) = email.message_from_bytes(raw, policy=email.policy.default)["To"].groups
+    assert (group.display_name, group.addresses) == ("Jürgen <jürgen@x.example>", ())
+    assert anna.addresses[0].addr_spec == "anna@x.example"
+    with pytest.raises(PermanentSendError):
+        compose(replace(DRAFT, sender=people[0]))
+
+
+@pytest.mark.parametrize("evil", [*INJECTIONS, "", "two words@x.example", "a@b>, <c@d", "ü, a@x"])
 def test_an_address_that_cannot_stand_is_refused(evil: str) -> None:
     with pytest.raises(PermanentSendError):
         compose(replace(DRAFT, to=(Address(evil),)))

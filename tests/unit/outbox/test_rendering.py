@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from kolibri_sdk.model.message import Address
 from kolibri_sdk.model.template import Template, TemplateVariant
-from kolibri_sdk.outbox import Composed, MailRequest, compose_items, enqueue, save_composed
+from kolibri_sdk.outbox import Composed, MailRequest, Person, compose_items, enqueue, save_composed
 from kolibri_sdk.sandbox import Sandbox
 from kolibri_sdk.store import Store, blobs, messages, outbox
 from tests.unit.outbox.conftest import ANNA, BOB, EVE, HELLO, SUPPORT, items, request
@@ -142,3 +143,14 @@ def test_a_mail_that_cannot_be_composed_is_failed_and_visible(
         mail = messages.get(tx, row["message"])
     assert (row["state"], mail.state) == ("failed", "unsent")
     assert row["error"] == mail.error == done[0].error
+
+
+def test_a_recipient_who_cannot_stand_in_a_header_keeps_only_his_own_mail(
+    store: Store, sandbox: Sandbox
+) -> None:
+    odd = Person(Address("anna@under_score.example"))
+    first, second = compose(
+        store, sandbox, request(odd), request(BOB, cause="message:2/rule:vpn/0")
+    )
+    assert "'anna@under_score.example' cannot stand as an address" in first.error
+    assert parsed(second)["To"] == "bob@example.org"
