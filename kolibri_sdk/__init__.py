@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         StoreError,
         TemplateError,
     )
+    from kolibri_sdk.model.gates import Gates
     from kolibri_sdk.model.rule import OutboundRule
     from kolibri_sdk.pipeline import ImportReport, PassReport
 
@@ -42,6 +43,7 @@ _HOMES = {
     "ActionError": "errors",
     "ActionScene": "actions",
     "ConfigurationError": "errors",
+    "Gates": "model.gates",
     "ImportReport": "pipeline",
     "InboundRule": "client",
     "Kolibri": "client",
@@ -66,6 +68,7 @@ __all__ = [
     "ActionError",
     "ActionScene",
     "ConfigurationError",
+    "Gates",
     "ImportReport",
     "InboundRule",
     "Kolibri",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kolibri_sdk.cli import (
+    backtest,
     bounced,
     demonstrate,
     history,
@@ -20,6 +21,7 @@ from kolibri_sdk.cli.application import app
 
 __all__ = [
     "app",
+    "backtest",
     "bounced",
     "demonstrate",
     "history",

@@ -19,6 +19,7 @@ from rich.text import Text
 
 __all__ = [
     "complain",
+    "frame_as_json",
     "plain",
     "print_frame_as_json",
     "print_json",
@@ -63,7 +64,13 @@ def print_json(value: Any) -> None:
 
 def print_frame_as_json(frame: Any) -> None:
     """The rows of a DataFrame as an array of objects; times in ISO 8601."""
-    print_json(json.loads(frame.to_json(orient="records", date_format="iso")))
+    print_json(frame_as_json(frame))
+
+
+def frame_as_json(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a DataFrame as plain JSON types."""
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso"))
+    return rows
 
 
 def rows_of(frame: Any, columns: Sequence[str]) -> Iterator[Sequence[object]]:

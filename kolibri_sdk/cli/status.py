@@ -10,7 +10,7 @@ from typing import Any
 from kolibri_sdk import clock
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.oauth2 import GrantState
-from kolibri_sdk.pipeline import System, releases
+from kolibri_sdk.pipeline import System, unproven
 from kolibri_sdk.store import bounced, grants, overview, quarantine, runs, suggestions
 
 __all__ = ["MailboxStatus", "Status", "read_status"]
@@ -110,7 +110,7 @@ def read_status(system: System, max_age: float) -> Status:
     needs += [alarm for alarm in _grant_needs(known.values(), granted) if alarm not in needs]
     needs += [box.last_error for box in boxes if box.last_error and box.last_error not in needs]
     finished = last["finished_at"] if last else None
-    by_hand = tuple(str(problem) for problem in releases.unproven(system))
+    by_hand = tuple(str(problem) for problem in unproven(system))
     return Status(boxes, mail, out, finished, tuple(needs), suggested, unreachable, by_hand)
 
 

@@ -32,8 +32,8 @@ from kolibri_sdk.pipeline import (
     PassReport,
     System,
     open_system,
-    releases,
     run_passes,
+    unproven,
 )
 from kolibri_sdk.rulebook import check_rulebook, find_project
 from kolibri_sdk.schedule import Stop
@@ -90,7 +90,7 @@ class Kolibri:
             *check_rulebook(book, sandbox),
             *check_actions(book),
             *check_examples(book, sandbox),
-            *releases.unproven(self._system),
+            *unproven(self._system),
         )
 
     def poll(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Self
 
 import pandas as pd
@@ -10,7 +11,7 @@ from pydantic import PrivateAttr
 import kolibri_sdk.model.rule as model
 from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.frames import BACKTESTS, RELEASES, frame_of
-from kolibri_sdk.lab import Trial, proof_of
+from kolibri_sdk.lab import GateReport, Surroundings, Trial, proof_of
 from kolibri_sdk.model.release import Proof
 from kolibri_sdk.pipeline import Origin, System, releases
 from kolibri_sdk.store import releases as kept
@@ -23,6 +24,7 @@ class ReleasableRule(model.InboundRule):
 
     _system: System | None = PrivateAttr(None)
     _origin: Origin | None = PrivateAttr(None)
+    _around: Surroundings | None = PrivateAttr(None)
 
     def save(self, reason: str = "") -> Self:
         """Write the rule into ``rules/inbound/MAILBOX/NAME.yaml``: a new one becomes a draft.
@@ -144,6 +146,21 @@ class Audit:
             steps = kept.select(tx, rule=rule, mailbox=mailbox)
         names = list(RELEASES)
         return frame_of(({n: getattr(step, n) for n in names} for step in steps), RELEASES)
+
+    def keep(self, trial: Trial, *, gates: GateReport | None = None) -> list[int]:
+        """Keep a trial as the proof of each of its rules; the numbers of the backtests.
+
+        Raises
+        ------
+        ConfigurationError
+            When it is of no mail.
+        """
+        told = gates.as_json() if gates is not None else None
+        proofs = [proof_of(trial, rule.digest, rule.name) for rule in trial.rules]
+        kept = [
+            releases.keep_proof(self._system, replace(proof, gates=told)).id for proof in proofs
+        ]
+        return [number for number in kept if number is not None]
 
     def backtests(self, *, rule: str | None = None) -> pd.DataFrame:
         """The backtests that were kept as proofs; columns as in ``frames.BACKTESTS``."""

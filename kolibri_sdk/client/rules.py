@@ -13,7 +13,7 @@ from kolibri_sdk.errors import NotFound
 from kolibri_sdk.frames import RULE_VERSIONS, frame_of
 from kolibri_sdk.model.rule import InboundRule as StoredRule
 from kolibri_sdk.model.rule import OutboundRule
-from kolibri_sdk.pipeline import System
+from kolibri_sdk.pipeline import System, rules_in_force
 from kolibri_sdk.rulebook import Rulebook, rulebook_at
 from kolibri_sdk.store import decisions
 
@@ -65,6 +65,11 @@ class Rules:
         >>> new.backtest(mail).compare(old)                         # doctest: +SKIP
         """
         return Rules(self._system, rulebook_at(self._system.project.rules, revision))
+
+    def in_force(self, mailbox: str) -> InboundRules:
+        """The versions that were last put to work, whatever the files say by now."""
+        found = rules_in_force(self._system, self._system.mailbox(mailbox).name)
+        return InboundRules((InboundRule.of(rule, self._system) for rule in found), self._system)
 
     def versions(self, name: str) -> pd.DataFrame:
         """The texts of a rule that have run; as ``kolibri_sdk.frames.RULE_VERSIONS``."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import pandas as pd
 
+import kolibri_sdk.model.rule as model
 from kolibri_sdk import actions
+from kolibri_sdk.client.gating import labels_of
 from kolibri_sdk.client.progress import progress_bar
 from kolibri_sdk.client.releasing import ReleasableRule
 from kolibri_sdk.errors import NotFound
-from kolibri_sdk.lab import Surroundings, Trial, backtest
+from kolibri_sdk.lab import GateReport, Surroundings, Trial, backtest, check_gates
 from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.gates import Gates
 from kolibri_sdk.model.rule import RuleState
 from kolibri_sdk.pipeline import System
+from kolibri_sdk.rulebook import Rulebook
 from kolibri_sdk.sandbox import Sandbox
 from kolibri_sdk.store import past, users
 
@@ -57,7 +62,7 @@ class InboundRule(ReleasableRule):
         """
         given = {name: getattr(self, name) for name in self.model_fields_set}
         made = type(self)(**{**given, **changes})
-        made._system, made._origin = self._system, self._origin
+        made._system, made._origin, made._around = self._system, self._origin, self._around
         return made
 
     def backtest(self, frame: pd.DataFrame, *, progress: bool | None = None) -> Trial:
@@ -81,7 +86,19 @@ class InboundRule(ReleasableRule):
             When the frame lacks columns that a condition may look at.
         """
         tried = self.model_copy(update={"state": RuleState.ACTIVE})
-        return _try([tried], frame, self._system, progress)
+        return _try([tried], frame, self._system, progress, self._around)
+
+    def check(
+        self,
+        frame: pd.DataFrame,
+        gates: Gates,
+        *,
+        against: model.InboundRule | Trial | None = None,
+        labels: Mapping[str, tuple[Any, Any]] | None = None,
+        progress: bool | None = None,
+    ) -> GateReport:
+        """Try this rule alone, and ask whether it passes the gates; as ``InboundRules.check``."""
+        return _check(self.backtest(frame, progress=progress), self, gates, against, labels)
 
 
 class InboundRules(tuple[InboundRule, ...]):
@@ -94,13 +111,27 @@ class InboundRules(tuple[InboundRule, ...]):
     """
 
     _system: System | None
+    _around: Surroundings | None
 
     def __new__(
         cls, rules: Iterable[InboundRule] = (), system: System | None = None
     ) -> InboundRules:
         """Make it; ``system`` is the opened project, for its records and users."""
         made = super().__new__(cls, rules)
-        made._system = system
+        made._system, made._around = system, None
+        return made
+
+    @classmethod
+    def of_files(cls, book: Rulebook, mailbox: str) -> InboundRules:
+        """Those of a mailbox as files say it, for a trial without a database."""
+        around = _described(book)
+        rules = []
+        for rule in book.inbound(mailbox):
+            given = {name: getattr(rule, name) for name in rule.model_fields_set}
+            rules.append(InboundRule(**given))
+            rules[-1]._around = around
+        made = cls(rules)
+        made._around = around
         return made
 
     def backtest(self, frame: pd.DataFrame, *, progress: bool | None = None) -> Trial:
@@ -109,7 +140,41 @@ class InboundRules(tuple[InboundRule, ...]):
         Drafts are left out, and rules in the shadow decide but neither act nor stop others;
         parameters, result and errors as for ``InboundRule.backtest``.
         """
-        return _try(self, frame, self._system, progress)
+        return _try(self, frame, self._system, progress, self._around)
+
+    def check(
+        self,
+        frame: pd.DataFrame,
+        gates: Gates,
+        *,
+        against: Sequence[model.InboundRule] | Trial | None = None,
+        labels: Mapping[str, tuple[Any, Any]] | None = None,
+        progress: bool | None = None,
+    ) -> GateReport:
+        """Try them all, and ask whether they pass the gates.
+
+        Parameters
+        ----------
+        gates : Gates
+            What is wanted; ``load_gates("gates.yaml")`` reads them from a file.
+        against : rules or Trial, optional
+            The version to compare with, such as ``k.rules.at("main").inbound("support")``.
+        labels : mapping, optional
+            By rule, its labels as ``trial.score`` takes them and the ones that it should match, as
+            in ``{"vpn": ("group", "network")}``; beside those that the gates name.
+
+        Returns
+        -------
+        GateReport
+            ``.ok``, and ``.frame`` with each gate: what was wanted, what was found.
+
+        Examples
+        --------
+        >>> gates = Gates(new_errors=0, max_actions_per_hour=200)
+        >>> k.rules.inbound("support").check(mail, gates).ok        # doctest: +SKIP
+        True
+        """
+        return _check(self.backtest(frame, progress=progress), self, gates, against, labels)
 
     def including(self, rule: InboundRule) -> InboundRules:
         """These rules with another one, active; it takes the place of the one of its name."""
@@ -131,9 +196,10 @@ def _try(
     frame: pd.DataFrame,
     system: System | None,
     progress: bool | None,
+    files: Surroundings | None = None,
 ) -> Trial:
     sandbox = system.sandbox if system is not None else _sandbox()
-    around = _surroundings(system, frame) if system is not None else None
+    around = _surroundings(system, frame) if system is not None else files
     wanted = progress if len(frame) >= _LONG else progress or False
     title = f"Backtest of {len(rules)} rules" if len(rules) != 1 else f"Backtest of {rules[0].name}"
     with progress_bar(title, unit="mails", wanted=wanted) as bar:
@@ -146,6 +212,17 @@ def _try(
         )
 
 
+def _check(
+    trial: Trial,
+    rules: InboundRule | InboundRules,
+    gates: Gates,
+    against: model.InboundRule | Sequence[model.InboundRule] | Trial | None,
+    labels: Mapping[str, tuple[Any, Any]] | None,
+) -> GateReport:
+    before = trial.before(against) if against is not None else None
+    return check_gates(trial, gates, before, labels_of(gates, trial.mails, rules._system, labels))
+
+
 @cache
 def _sandbox() -> Sandbox:
     """For rules of no project; its process ends with this one."""
@@ -156,15 +233,23 @@ def _surroundings(system: System, frame: pd.DataFrame) -> Surroundings:
     """What a trial knows of a project, read by a connection that cannot write."""
     book = system.rulebook
     with system.store.read_only() as tx:
-        return Surroundings(
-            entities=book.entities,
+        return replace(
+            _described(book),
             records=past.records_at(tx, system.tables, _belonging(frame)),
             users=users.everybody(tx),
-            own_addresses=book.own_addresses(),
-            templates=frozenset(book.templates),
-            mailboxes=frozenset(book.mailboxes),
             actions=frozenset(actions.registered()),
         )
+
+
+def _described(book: Rulebook) -> Surroundings:
+    """What the files in ``rules/`` say."""
+    return Surroundings(
+        entities=book.entities,
+        own_addresses=book.own_addresses(),
+        templates=frozenset(book.templates),
+        mailboxes=frozenset(book.mailboxes),
+        root=book.root,
+    )
 
 
 def _belonging(frame: pd.DataFrame) -> Iterator[tuple[int, RecordKey, datetime | None]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kolibri_sdk.lab.backtest import backtest
 from kolibri_sdk.lab.compare import Comparison
 from kolibri_sdk.lab.explain import Explanation
+from kolibri_sdk.lab.gates import GateReport, check_gates
 from kolibri_sdk.lab.judge import Score, wilson
 from kolibri_sdk.lab.matrix import Matrix
 from kolibri_sdk.lab.plan import Plan
@@ -15,12 +16,14 @@ from kolibri_sdk.lab.trial import Trial
 __all__ = [
     "Comparison",
     "Explanation",
+    "GateReport",
     "Matrix",
     "Plan",
     "Score",
     "Surroundings",
     "Trial",
     "backtest",
+    "check_gates",
     "proof_of",
     "wilson",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kolibri_sdk.model.entity import Entity
@@ -34,6 +35,8 @@ class Surroundings:
         Names that ``send_mail`` may name; None where that is not known.
     actions : frozenset of str, optional
         Names that ``call`` may name; None where that is not known.
+    root : Path, optional
+        The folder that the files of rules are relative to, where golden examples are kept.
     """
 
     entities: Mapping[str, Entity] = field(default_factory=dict)
@@ -43,6 +46,7 @@ class Surroundings:
     templates: frozenset[str] | None = None
     mailboxes: frozenset[str] | None = None
     actions: frozenset[str] | None = None
+    root: Path | None = None
 
     def find(self, names: Iterable[str]) -> dict[str, User]:
         """The users with these ids or addresses, whatever their case: name asked for → user."""

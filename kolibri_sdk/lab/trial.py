@@ -240,6 +240,21 @@ class Trial:
         ConfigurationError
             When the trials are of different mails, or two single rules have different names.
         """
+        before = self.before(old)
+        return Comparison(
+            self.mails,
+            Version(before.rules, before.outcomes),
+            Version(self.rules, self.outcomes),
+        )
+
+    def before(self, old: Trial | InboundRule | Sequence[InboundRule]) -> Trial:
+        """A trial of another version on the same mails; one that is given is looked at.
+
+        Raises
+        ------
+        ConfigurationError
+            When it is of other mails.
+        """
         if isinstance(old, Trial):
             if (
                 not old.mails["id"]
@@ -249,21 +264,13 @@ class Trial:
                 raise ConfigurationError(
                     "The two trials are of different mails", "Try both on the same frame"
                 )
-            before = old
-        else:
-            given = [old] if isinstance(old, InboundRule) else [*old]
-            if len(given) == len(self.rules) == 1:
-                given = [given[0].model_copy(update={"state": RuleState.ACTIVE})]
-            rules = in_order(given)
-            outcomes = decided_outcomes(rules, self.mails, self._sandbox, self._surroundings)
-            before = Trial(
-                rules, self.mails, self.left_out, outcomes, self._sandbox, self._surroundings
-            )
-        return Comparison(
-            self.mails,
-            Version(before.rules, before.outcomes),
-            Version(self.rules, self.outcomes),
-        )
+            return old
+        given = [old] if isinstance(old, InboundRule) else [*old]
+        if len(given) == len(self.rules) == 1:
+            given = [given[0].model_copy(update={"state": RuleState.ACTIVE})]
+        rules = in_order(given)
+        outcomes = decided_outcomes(rules, self.mails, self._sandbox, self._surroundings)
+        return Trial(rules, self.mails, self.left_out, outcomes, self._sandbox, self._surroundings)
 
     def matrix(self) -> Matrix:
         """The rules against each other: overlap, conflict, shadowed by order, marginal effect."""

@@ -7,6 +7,7 @@ from kolibri_sdk.pipeline.grants import log_in
 from kolibri_sdk.pipeline.import_report import IMPORT_COUNTS, ImportReport
 from kolibri_sdk.pipeline.import_sources import ArchiveToImport, FoldersToImport, ImportSource
 from kolibri_sdk.pipeline.imports import import_mails
+from kolibri_sdk.pipeline.in_force import rules_in_force, unproven
 from kolibri_sdk.pipeline.passes import run_pass, run_passes
 from kolibri_sdk.pipeline.reconcile import hold_after_restore, reconcile
 from kolibri_sdk.pipeline.releases import Origin
@@ -34,7 +35,9 @@ __all__ = [
     "log_in",
     "open_system",
     "reconcile",
+    "rules_in_force",
     "run_pass",
     "run_passes",
+    "unproven",
     "write",
 ]

@@ -24,7 +24,7 @@ from kolibri_sdk.rulebook import (
 from kolibri_sdk.sandbox import Script
 from kolibri_sdk.store import decisions, releases
 
-__all__ = ["Origin", "keep_proof", "promote", "roll_back", "save", "shadow", "unproven"]
+__all__ = ["Origin", "keep_proof", "promote", "roll_back", "save", "shadow"]
 
 _FIELDS = tuple(InboundRuleDocument.model_fields)
 _BEHAVIOUR = ("order", "when", "then", "stop", "on_error")  # what the digest is over
@@ -329,30 +329,3 @@ def _plain(rule: InboundRule) -> dict[str, Any]:
     """What a rule's file holds, in the order in which people write it."""
     given = {**rule.as_json(), "order": rule.order, "state": rule.state.value}
     return {name: given[name] for name in _FIELDS if name in given}
-
-
-def unproven(system: System) -> list[Problem]:
-    """Rules that were put to work by hand, past the lab: active without a proof of this version.
-
-    Rules that never were draft or shadow, and that nobody has tried and kept, are not told: who
-    does not use the lab's releases is not bothered with them.
-    """
-    book = system.rulebook
-    active = [rule for rule in book.inbound_rules if rule.state is RuleState.ACTIVE]
-    with system.store.read() as tx:
-        known, began = releases.proven(tx, (rule.digest for rule in active)), releases.managed(tx)
-        steps = releases.select(tx)
-    released = {(step.mailbox, step.rule, step.digest) for step in steps if step.state == "active"}
-    return [
-        Problem(
-            rule.file,
-            f"the rule is active, and there is no backtest of it as it is ({rule.digest[:12]})",
-            f"run `{_command(rule)}`; where a review in git is the proof, leave it",
-            *book.place(rule.file, ["state"]),
-            severity="warning",
-        )
-        for rule in active
-        if rule.name in began
-        and rule.digest not in known
-        and (rule.mailbox, rule.name, rule.digest) not in released
-    ]

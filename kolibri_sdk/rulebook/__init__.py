@@ -7,6 +7,7 @@ from kolibri_sdk.rulebook.check import check_rulebook
 from kolibri_sdk.rulebook.edit import edited, new_document, save_file
 from kolibri_sdk.rulebook.explain import validate
 from kolibri_sdk.rulebook.footprint import footprint
+from kolibri_sdk.rulebook.gates import load_gates
 from kolibri_sdk.rulebook.load import load_rulebook
 from kolibri_sdk.rulebook.project import Project, find_project
 from kolibri_sdk.rulebook.revision import rulebook_at
@@ -21,6 +22,7 @@ __all__ = [
     "edited",
     "find_project",
     "footprint",
+    "load_gates",
     "load_rulebook",
     "new_document",
     "parse_yaml",

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from kolibri_sdk.model.entity import EntityDocument
+from kolibri_sdk.model.gates import Gates
 from kolibri_sdk.model.mailbox import MailboxDocument
 from kolibri_sdk.model.rule import InboundRuleDocument, OutboundRuleDocument
 
@@ -21,8 +22,11 @@ _DOCUMENTS: tuple[type[BaseModel], ...] = (
     MailboxDocument,
     EntityDocument,
 )
+#: Not in ``rules/``, and told by the same schema: ``gates.yaml``.
+_BESIDE: tuple[type[BaseModel], ...] = (Gates,)
 _EXACTLY_ONE_KEY = ("Action", "Recipient", "Password")
 _LIST_OR_SINGLE = (
+    ("LabelSource", "positive"),
     ("SendMail", "to"),
     ("OutboundRuleDocument", "to"),
     ("OutboundRuleDocument", "on"),
@@ -37,7 +41,7 @@ def schema() -> dict[str, Any]:
     >>> sorted(schema()["$defs"]["Example"]["required"])
     ['mail', 'match']
     """
-    _, found = models_json_schema([(each, "validation") for each in _DOCUMENTS])
+    _, found = models_json_schema([(each, "validation") for each in (*_DOCUMENTS, *_BESIDE)])
     definitions = found["$defs"]
     for name in _EXACTLY_ONE_KEY:
         definitions[name].update(minProperties=1, maxProperties=1)
