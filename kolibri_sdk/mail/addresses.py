@@ -7,7 +7,8 @@ mail programs show (CVE-2023-27043), and recurses on nested comments.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.limits import LIMITS
@@ -78,18 +79,33 @@ def read_addresses(
 _PLAIN = re.compile(r"\s*([^\"\\()<>@,;:]*)<([^\"\\()<>@,;:?\s]+@[^\"\\()<>@,;:?\s]+)>\s*")
 
 
+_REMEMBERED = 200  # characters of a header
 _ADDRESS = re.compile(r"\s*([^\"'\\()<>@,;:?=\s]+@[^\"'\\()<>@,;:?=\s]+)\s*")
 
 
-def _plain_list(value: str, defects: Defects) -> list[Address] | None:
+def _plain_list(value: str, defects: Defects) -> Sequence[Address] | None:
     """Addresses without anything that would have to be taken apart; None where there is more."""
+    found, noted = _known(value) if len(value) <= _REMEMBERED else _plain_entries(value)
+    for defect in noted:
+        defects.note(defect)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _known(value: str) -> tuple[Sequence[Address] | None, tuple[str, ...]]:
+    """What is read over and over: most mails of a mailbox go to the same few addresses."""
+    return _plain_entries(value)
+
+
+def _plain_entries(value: str) -> tuple[Sequence[Address] | None, tuple[str, ...]]:
+    defects = Defects()
     found = []
     for entry in value.split(","):
         address = _plain(entry, defects)
         if address is None:
-            return None
+            return None, defects.found
         found.append(address)
-    return found
+    return found, defects.found
 
 
 def _plain(value: str, defects: Defects) -> Address | None:

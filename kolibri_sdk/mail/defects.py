@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kolibri_sdk.clock import cpu_stopwatch
 from kolibri_sdk.mail.limits import LIMITS
 
@@ -21,9 +23,11 @@ class Defects:
     ('no Date',)
     """
 
+    __slots__ = ("_elapsed", "_found", "exceeded")
+
     def __init__(self) -> None:
         self._found: dict[str, None] = {}
-        self._elapsed = cpu_stopwatch()
+        self._elapsed: Callable[[], float] | None = None
         self.exceeded: str = ""  #: the first limit that the mail exceeds, in words
 
     def note(self, defect: str | None) -> None:
@@ -45,7 +49,12 @@ class Defects:
         self.exceeded = self.exceeded or defect
 
     def out_of_time(self) -> bool:
-        """Whether reading has taken as long as it may since these defects were begun."""
+        """Whether reading has taken as long as it may since this was first asked.
+
+        It is asked before each part but the first: a mail of one part has none to be left out.
+        """
+        if self._elapsed is None:
+            self._elapsed = cpu_stopwatch()
         late = self._elapsed() > LIMITS.seconds
         if late:
             self.exceed(LIMITS.seconds, "seconds of computing")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from kolibri_sdk.mail.defects import Defects
 from kolibri_sdk.mail.limits import LIMITS
@@ -13,8 +12,8 @@ from kolibri_sdk.mail.words import decode_words, header_text, raw_text
 __all__ = ["Head", "read_head"]
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|$)")
-_NAME = re.compile(r"[!-9;-~]+")
-_LONGEST_NAME = 200
+# The same where all is ASCII and every line ends with CRLF.
+_PLAIN_FIELD = re.compile(r"([!-9;-~]+):(.*(?:\r\n[ \t].*)*)(?:\r\n|\Z)")
 _BLANK = re.compile(rb"\r*\n")
 _LINE = re.compile(rb"[^\n]*(?:\n|$)")
 _LEADING = re.compile(rb"(?:[ \t]*\r*\n|\xef\xbb\xbf|>?From [^\n]*\n)+")
@@ -32,8 +31,8 @@ class Head:
     Parameters
     ----------
     fields : sequence of (str, bytes or str)
-        Names as written, values as written behind the colon; as text where they are ASCII and
-        unfolded.
+        Names as written, values as written behind the colon; as text where they are ASCII,
+        unfolded, and without blanks around them.
     defects : Defects
         Takes what is wrong with a value when it is decoded.
     """
@@ -44,12 +43,21 @@ class Head:
         self.fields = fields
         self.charset: str | None = None  #: what raw 8-bit values are read as
         self._defects = defects
-        self._index: dict[str, list[bytes | str]] = {}
+        index: dict[str, list[bytes | str]] = {}
         for name, value in fields:
-            self._index.setdefault(name.lower(), []).append(value)
+            low = name.lower()
+            if low in index:
+                index[low].append(value)
+            else:
+                index[low] = [value]
+        self._index = index
 
     def __contains__(self, name: str) -> bool:
         return name in self._index
+
+    def any_begins(self, prefix: str) -> bool:
+        """Whether there is a header whose name begins like that (in lower case)."""
+        return f"\n{prefix}" in "\n" + "\n".join(self._index)
 
     def has_any(self, names: frozenset[str]) -> bool:
         """Whether one of these headers (names in lower case) is there."""
@@ -57,8 +65,7 @@ class Head:
 
     def all(self, name: str) -> list[str]:
         """All values of a header (name in lower case), unfolded, encoded-words left standing."""
-        found = self._index.get(name, ())
-        return [self._raw(value) for value in found]
+        return [self._raw(value) for value in found] if (found := self._index.get(name)) else []
 
     def first(self, name: str) -> str:
         """The first value, as `all` gives it; empty where there is none."""
@@ -73,20 +80,20 @@ class Head:
     def decoded(self) -> list[tuple[str, str]]:
         """Every header in order, names as written, values decoded."""
         return [
-            (name, self._decoded(value) if "=?" in value else value.strip())
-            if isinstance(value, str)
+            (name, value)
+            if isinstance(value, str) and "=?" not in value
             else (name, self._decoded(value))
             for name, value in self.fields
         ]
 
     def _raw(self, value: bytes | str) -> str:
         if isinstance(value, str):
-            return value.strip()
+            return value
         return raw_text(value, self._defects, self.charset).strip()
 
     def _decoded(self, value: bytes | str) -> str:
         if isinstance(value, str):
-            return decode_words(value, self._defects).strip()
+            return decode_words(value, self._defects).strip() if "=?" in value else value
         return header_text(value, self._defects, self.charset)
 
 
@@ -148,24 +155,14 @@ def _plain_block(data: bytes, begin: int, end: int) -> tuple[list[tuple[str, str
     """
     stop = data.find(b"\r\n\r\n", begin, min(end, begin + LIMITS.header_bytes))
     block = data[begin:stop] if stop > 0 else b""
-    if not block.isascii() or b"\x00" in block:
-        return None
-    text = block.decode("ascii").replace("\r\n ", " ").replace("\r\n\t", "\t")
-    lines = text.split("\r\n")
-    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+    if not block.isascii() or b"\x00" in block or block.count(b"\r") != block.count(b"\n"):
         return None
     fields = []
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or len(name) > _LONGEST_NAME or not _is_name(name):
-            return None
-        fields.append((name, value))
-    return fields, stop + 4
-
-
-@lru_cache(maxsize=1024)
-def _is_name(text: str) -> bool:
-    return _NAME.fullmatch(text) is not None
+    size = -2  # the last line's end belongs to the blank line
+    for name, value in _PLAIN_FIELD.findall(block.decode("ascii")):
+        size += len(name) + len(value) + 3
+        fields.append((name, (value.replace("\r\n", "") if "\n" in value else value).strip()))
+    return (fields, stop + 4) if size == len(block) else None
 
 
 def _top(data: bytes, start: int, end: int, defects: Defects) -> int:

@@ -91,11 +91,7 @@ def _read(raw: bytes, trusted_authserv: Collection[str]) -> ParsedMail:
         html=contents.html,
         text_from_html=contents.text_from_html,
         reply_text=_news(contents, whole=forwarded is not None or is_forward_subject(subject)),
-        headers=tuple(
-            (name, value)
-            for name, value in head.decoded()
-            if name[:1] not in "xX" or not name.lower().startswith(_OURS)
-        ),
+        headers=_headers(head),
         attachments=contents.attachments,
         kind=kind_of(root, subject, bounce=bounces is not None),
         bounces=bounces or (),
@@ -134,6 +130,12 @@ _ADDRESS_HEADERS = ("from", "sender", "reply-to", "to", "cc", "bcc")
 
 #: Headers of ours mean nothing on a mail that comes in: anybody can write them.
 _OURS = "x-kolibri-"
+
+
+def _headers(head: Head) -> tuple[tuple[str, str], ...]:
+    if not head.any_begins(_OURS):
+        return tuple(head.decoded())
+    return tuple(field for field in head.decoded() if not field[0].lower().startswith(_OURS))
 
 
 def _news(contents: Contents, *, whole: bool) -> str:

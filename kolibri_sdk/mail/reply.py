@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from kolibri_sdk.mail.attribution import attribution_length
 from kolibri_sdk.mail.quoted_head import read_quoted_head
-from kolibri_sdk.mail.signature import is_signature, may_be_device_line
+from kolibri_sdk.mail.signature import DEVICE_BEGINNINGS, is_signature, may_be_device_line
 
 __all__ = ["is_forward_heading", "newly_written"]
 
@@ -17,8 +17,9 @@ _LONGEST = 1000  # characters of a line that can be a heading
 # mails are not looked at further.
 # The same as [:：@年]|\d{4}, in a form that is found four times as fast.
 _HOLDS = re.compile(r"[:：@年\d](?:(?<!\d)|\d\d\d)")
-_SYMBOL = re.compile(r"[\s\xa0]*[>|_=*~#(<\[\u2014\u2013-]")
-_SYMBOL_FIRST = re.compile(r"\n[^\S\n]*[>|_=*~#(<\[\u2014\u2013-]")
+_SYMBOLS = frozenset(">|_=*~#(<[\u2014\u2013-")
+# With the blanks of all scripts that can stand before them.
+_SYMBOLS_OR_BLANKS = _SYMBOLS | {char for char in map(chr, range(0x3001)) if char.isspace()}
 _MOST_CANDIDATES = 5_000  # a mail of nothing but such lines is not worth seconds
 #: "-----Original Message-----" and its like: below stands a mail that is answered.
 _ANSWERED = (
@@ -88,7 +89,7 @@ def newly_written(text: str) -> str:
     >>> newly_written("Danke!\n\nAm 1. Mai 2026 schrieb Anna <a@x.example>:\n> Bitte sehr.")
     'Danke!'
     """
-    whole = text.replace("\r\n", "\n")
+    whole = text.replace("\r\n", "\n") if "\r" in text else text
     lines = whole.split("\n")
     candidates = _candidates(whole, lines)
     kept: list[str] = []
@@ -129,13 +130,24 @@ def newly_written(text: str) -> str:
 def _candidates(text: str, lines: Sequence[str]) -> list[int]:
     """The numbers of the lines that are looked at.
 
-    The text is searched as a whole: one search for each of its lines takes three times as long.
+    Most lines of most mails are none, so it is the time that this takes which counts.
     """
-    found = {number for number, line in enumerate(lines) if may_be_device_line(line)}
     marked = _plain_marks(text)
-    found.update(_lines_with(_HOLDS, text) if marked is None else marked)
-    found.update(number - 1 for number in _lines_with(_SYMBOL_FIRST, f"\n{text}"))
+    found = set(_lines_with(_HOLDS, text) if marked is None else marked)
+    found.update(
+        number
+        for number in [
+            number
+            for number, line in enumerate(lines)
+            if line[:1] in _SYMBOLS_OR_BLANKS or line[:3] in DEVICE_BEGINNINGS
+        ]
+        if not lines[number][0].isspace() or _begins(lines[number])
+    )
     return sorted(found)
+
+
+def _begins(indented: str) -> bool:
+    return indented.lstrip()[:1] in _SYMBOLS or may_be_device_line(indented)
 
 
 _MARKED = bytes.maketrans(b"@123456789", b":000000000")
@@ -189,7 +201,7 @@ def _ends_here(lines: Sequence[str], position: int) -> bool:
         return False
     if is_signature(lines, position) or read_quoted_head(lines, position):
         return True
-    framed = _SYMBOL.match(line) is not None
+    framed = line.lstrip()[:1] in _SYMBOLS
     if not framed and not line.rstrip().endswith(":"):
         return False
     if _HEADING.fullmatch(line):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import product
 
-__all__ = ["is_signature", "may_be_device_line"]
+__all__ = ["DEVICE_BEGINNINGS", "is_signature", "may_be_device_line"]
 
 _SEPARATOR = re.compile(r"--[ \xa0]?")
 # These separate a signature, too, but also parts of a text: what follows has to look like one.
@@ -47,13 +48,17 @@ _DEVICE = re.compile(
 
 
 #: How the lines of telephones begin, in three letters: a quick test before the long one.
-_BEGINNINGS = frozenset(
-    (
-        *("sen", "von", "die", "ges", "ver", "get", "hol", "obt", "tél", "sca", "ott"),
-        *("dow", "pob", "häm", "hen", "han", "ска", "env", "inv", "ski", "läh", "wys"),
-        *("ode", "odo", "отп", "над", "iph", "elk", "tri", "発信元", "发自我", "發自我", "從我的"),
-        "从我的",
-    )
+_BEGINNINGS = (
+    *("sen", "von", "die", "ges", "ver", "get", "hol", "obt", "tél", "sca", "ott"),
+    *("dow", "pob", "häm", "hen", "han", "ска", "env", "inv", "ski", "läh", "wys"),
+    *("ode", "odo", "отп", "над", "iph", "elk", "tri", "発信元", "发自我", "發自我", "從我的"),
+    "从我的",
+)
+#: The same, however they are capitalised.
+DEVICE_BEGINNINGS = frozenset(
+    "".join(letters)
+    for word in _BEGINNINGS
+    for letters in product(*((letter, letter.upper()) for letter in word))
 )
 
 
@@ -64,7 +69,7 @@ def may_be_device_line(line: str) -> bool:
     """Whether the line begins like one that a telephone or a mail program adds."""
     if line[:1] in _BLANKS:
         line = line.lstrip("\xa0 \t")
-    return line[:3].lower() in _BEGINNINGS
+    return line[:3] in DEVICE_BEGINNINGS
 
 
 def is_signature(lines: Sequence[str], position: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_qp
+from functools import lru_cache
 
 from kolibri_sdk.mail.charset import clean, decode
 from kolibri_sdk.mail.defects import Defects
@@ -13,6 +14,8 @@ __all__ = ["decode_words", "header_text"]
 
 # Tolerant where RFC 2047 section 2 is strict: blanks inside, no limit of 75 characters.
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*){0,20})\?=")
+_BREAKS = re.compile(r"[\r\n]+")
+_REMEMBERED = 300  # characters
 _FOLD = re.compile(rb"\r?\n(?=[ \t])|[\r\n]+")
 
 
@@ -55,8 +58,25 @@ def decode_words(text: str, defects: Defects) -> str:
     The bytes of neighbours with one charset are joined before they are decoded: programs cut
     multibyte characters in two, against RFC 2047 section 5.
     """
-    if "=?" not in text:
+    begin, end = text.find("=?"), text.rfind("?=") + 2
+    if begin < 0 or end < begin:
         return text
+    # The same words stand in a header and in what is made of it, and in many mails.
+    words = text[begin:end]
+    decoded, noted = _known(words) if len(words) <= _REMEMBERED else _decode_all(words)
+    for defect in noted:
+        defects.note(defect)
+    return f"{text[:begin]}{decoded}{text[end:]}"
+
+
+@lru_cache(maxsize=1024)
+def _known(text: str) -> tuple[str, tuple[str, ...]]:
+    return _decode_all(text)
+
+
+def _decode_all(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text with its encoded-words replaced, and what is wrong with them."""
+    defects = Defects()
     out: list[str] = []
     pending = bytearray()
     charset = ""
@@ -72,7 +92,7 @@ def decode_words(text: str, defects: Defects) -> str:
         pending += _payload(word[2], word[3], defects)
         charset, position = label, word.end()
     out += (_decoded(pending, charset, defects), text[position:])
-    return "".join(out)
+    return "".join(out), defects.found
 
 
 def _payload(encoding: str, payload: str, defects: Defects) -> bytes:
@@ -88,4 +108,4 @@ def _decoded(data: bytearray, charset: str, defects: Defects) -> str:
     text, defect = decode(bytes(data), charset)
     defects.note(defect)
     # A line break that came through encoding is no fold; it would start a header of its own.
-    return re.sub(r"[\r\n]+", " ", text)
+    return _BREAKS.sub(" ", text) if "\n" in text or "\r" in text else text
