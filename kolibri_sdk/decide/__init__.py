@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kolibri_sdk.decide.golden import check_examples
+from kolibri_sdk.decide.golden import check_examples, example_subject
 from kolibri_sdk.decide.inbound import Subject, decide_messages
 from kolibri_sdk.decide.outbound import decide_events, triggered, triggers_of
 
@@ -11,6 +11,7 @@ __all__ = [
     "check_examples",
     "decide_events",
     "decide_messages",
+    "example_subject",
     "triggered",
     "triggers_of",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from kolibri_sdk.decide.inbound import Subject, decide_messages
 from kolibri_sdk.errors import KolibriError, Problem
@@ -16,7 +17,7 @@ from kolibri_sdk.model.stored import StoredMessage
 from kolibri_sdk.rulebook import Rulebook
 from kolibri_sdk.sandbox import Sandbox
 
-__all__ = ["check_examples"]
+__all__ = ["check_examples", "example_subject"]
 
 # A mail without a Date still needs an arrival; a fixed one keeps the check's answer the same.
 _ARRIVAL = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -56,25 +57,48 @@ def _check_rule(rulebook: Rulebook, rule: InboundRule, sandbox: Sandbox) -> Iter
 def _subject(rulebook: Rulebook, rule: InboundRule, example: Example) -> Subject:
     raw = rulebook.example_mail(rule, example).read_bytes()
     box = rulebook.mailboxes.get(rule.mailbox)
-    mail = parse_mail(raw, trusted_authserv=box.trusted_authserv if box else ())
+    trusted = box.trusted_authserv if box else ()
+    return example_subject(raw, rule.mailbox, example.record, rulebook.entities, trusted)
+
+
+def example_subject(
+    raw: bytes,
+    mailbox: str,
+    record: Mapping[str, Any] | None,
+    entities: Mapping[str, Entity],
+    trusted: Sequence[str] = (),
+) -> Subject:
+    """What a rule sees of a golden example: the mail as it came by this mailbox.
+
+    Parameters
+    ----------
+    raw : bytes
+        The .eml file.
+    record : mapping, optional
+        The record that it replies to, by a reference that counts as signed.
+
+    Raises
+    ------
+    KolibriError
+        When the mail is beyond the parser's limits.
+    """
+    mail = parse_mail(raw, trusted_authserv=trusted)
     if mail.incomplete:
         raise KolibriError(mail.incomplete)
-    message = StoredMessage.of(mail, mailbox=rule.mailbox, received_at=mail.sent_at or _ARRIVAL)
-    if example.record is None:
+    message = StoredMessage.of(mail, mailbox=mailbox, received_at=mail.sent_at or _ARRIVAL)
+    if record is None:
         return Subject(message)
-    key = RecordKey(entity=_entity_of(rulebook, example), key="1")
-    return Subject(message, ReferenceHit(key, Grade.SIGNED, "example"), example.record)
+    key = RecordKey(entity=_entity_of(entities, record), key="1")
+    return Subject(message, ReferenceHit(key, Grade.SIGNED, "example"), record)
 
 
-def _entity_of(rulebook: Rulebook, example: Example) -> str:
+def _entity_of(entities: Mapping[str, Entity], record: Mapping[str, Any]) -> str:
     """The entity whose fields fit the example's record best."""
-    given = set(example.record or ())
 
     def fit(entity: Entity) -> int:
-        return len(given & entity.fields.keys())
+        return len(record.keys() & entity.fields.keys())
 
-    entities = rulebook.entities.values()
-    return max(entities, key=fit).name if entities else "record"
+    return max(entities.values(), key=fit).name if entities else "record"
 
 
 _WORDS = {Verdict.MATCH: "match", Verdict.NO: "no match"}

@@ -19,7 +19,15 @@ from kolibri_sdk.frames.columns import (
 )
 from kolibri_sdk.frames.frame import frame_of
 from kolibri_sdk.frames.mails import chosen_columns, mail_frame, messages_of, stored_columns
-from kolibri_sdk.frames.releases import APPLICATIONS, BACKTESTS, DRIFT, GATES, RELEASES
+from kolibri_sdk.frames.releases import (
+    APPLICATIONS,
+    BACKTESTS,
+    DRIFT,
+    GATES,
+    GOLDEN,
+    GOLDEN_PASSED_OVER,
+    RELEASES,
+)
 from kolibri_sdk.frames.trials import (
     RULE_VERSIONS,
     TRIAL_CHANGES,
@@ -43,6 +51,8 @@ __all__ = [
     "DECISIONS",
     "DRIFT",
     "GATES",
+    "GOLDEN",
+    "GOLDEN_PASSED_OVER",
     "MESSAGES",
     "OUTBOX",
     "QUARANTINE",

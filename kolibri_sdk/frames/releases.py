@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from kolibri_sdk.frames.columns import TIME, FrameColumn
 
-__all__ = ["APPLICATIONS", "BACKTESTS", "DRIFT", "GATES", "RELEASES"]
+__all__ = [
+    "APPLICATIONS",
+    "BACKTESTS",
+    "DRIFT",
+    "GATES",
+    "GOLDEN",
+    "GOLDEN_PASSED_OVER",
+    "RELEASES",
+]
 
 #: ``k.audit.frame()``, ``k.rules["vpn"].history()``: one row per step of a release, oldest first.
 RELEASES = {
@@ -74,4 +82,19 @@ APPLICATIONS = {
     "nth": FrameColumn("int64", "0: for the first time; 1 and more: again, on purpose"),
     "actions": FrameColumn("object", "list of what was done"),
     "reason": FrameColumn("string", "why"),
+}
+
+#: ``trial.to_golden().kept``: one row per golden example that was written beside the rule.
+GOLDEN = {
+    "file": FrameColumn("string", "the redacted mail, relative to the rule's file"),
+    "match": FrameColumn("bool", "whether the rule matches it"),
+    "message": FrameColumn("int64", "id of the mail that it was made of"),
+    "subject": FrameColumn("string", "of the redacted mail"),
+    "distance": FrameColumn("Int64", "leaves of the condition that would have to come out else"),
+}
+
+#: ``trial.to_golden().passed_over``: mails that would have come next.
+GOLDEN_PASSED_OVER = {
+    "message": FrameColumn("int64", "id of the mail"),
+    "reason": FrameColumn("string", "why it was not kept"),
 }

@@ -6,6 +6,7 @@ from kolibri_sdk.lab.backtest import backtest
 from kolibri_sdk.lab.compare import Comparison
 from kolibri_sdk.lab.explain import Explanation
 from kolibri_sdk.lab.gates import GateReport, check_gates
+from kolibri_sdk.lab.golden import Golden
 from kolibri_sdk.lab.judge import Score, wilson
 from kolibri_sdk.lab.matrix import Matrix
 from kolibri_sdk.lab.plan import Plan
@@ -17,6 +18,7 @@ __all__ = [
     "Comparison",
     "Explanation",
     "GateReport",
+    "Golden",
     "Matrix",
     "Plan",
     "Score",

@@ -49,6 +49,11 @@ class Leaves:
         """By mail, how many leaves would have to come out otherwise for the condition to hold."""
         return self._cost(self.tree, iter(range(len(self.leaves))))[0]
 
+    @property
+    def margin(self) -> Counts:
+        """By mail, how many leaves would have to come out otherwise for it not to hold."""
+        return self._cost(self.tree, iter(range(len(self.leaves))))[1]
+
     def _cost(self, part: Part, number: Iterator[int]) -> tuple[Counts, Counts]:
         """What it takes, leaf by leaf, to make this piece true, and to make it false."""
         if not part.parts:

@@ -11,13 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from kolibri_sdk.errors import ConfigurationError, NotFound
-from kolibri_sdk.frames import (
-    TRIAL_DECISIONS,
-    messages_of,
-)
+from kolibri_sdk.frames import TRIAL_DECISIONS, messages_of
 from kolibri_sdk.lab.compare import Comparison, Version
 from kolibri_sdk.lab.deciding import decided_outcomes, in_order
 from kolibri_sdk.lab.explain import Explanation, explained
+from kolibri_sdk.lab.golden import Golden, Strategy, keep_examples
 from kolibri_sdk.lab.judge import Score, label_values
 from kolibri_sdk.lab.leaves import Leaves
 from kolibri_sdk.lab.mails import arrivals, subject_of
@@ -315,6 +313,44 @@ class Trial:
             verdict=VERDICTS[outcomes.verdicts[number, place]].value,
             reason=outcomes.faults[outcomes.reasons[number, place]][0],
             tree=explained(inspection.tree, variables, self._sandbox) if inspection.tree else None,
+        )
+
+    def to_golden(
+        self, n: int = 5, strategy: Strategy = "boundary", rule: str | None = None
+    ) -> Golden:
+        """Keep mails as golden examples beside a rule: redacted, and tried again before they stay.
+
+        Names, addresses, numbers, signatures and files become believable others. A mail of which
+        the rule would then say something else is passed over, and told. Read what was written
+        before it leaves the house: no program knows every name.
+
+        Parameters
+        ----------
+        n : int
+            How many: half of them mails that the rule matches, half such that it does not.
+        strategy : {"boundary", "newest", "random"}
+            ``boundary``: nearest to coming out otherwise, one of each way first.
+        rule : str, optional
+            May be left out where there is one rule.
+
+        Raises
+        ------
+        ConfigurationError
+            When the rule has no file, or that has changed meanwhile.
+        """
+        place = self.place(rule)
+        verdicts = {
+            match: np.flatnonzero(self.outcomes.are(verdict)[place])
+            for match, verdict in ((True, Verdict.MATCH), (False, Verdict.NO))
+        }
+        return keep_examples(
+            self.rules[place],
+            self.mails,
+            verdicts,
+            self._sandbox,
+            self._surroundings,
+            number=n,
+            strategy=strategy,
         )
 
     def position(self, message: int) -> int:

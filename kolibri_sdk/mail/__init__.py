@@ -15,6 +15,7 @@ from kolibri_sdk.mail.quoting import (
     quote_of,
     reply_subject,
 )
+from kolibri_sdk.mail.redact import Redactor
 from kolibri_sdk.mail.reply import newly_written
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Limits",
     "Quotable",
     "Quotation",
+    "Redactor",
     "arrived_at",
     "as_html",
     "compose",
