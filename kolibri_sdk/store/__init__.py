@@ -1,10 +1,10 @@
 """The database: the only place that speaks SQL.
 
 ``Store`` opens it; each module below holds the statements of one table and works on the
-connection of a transaction: ``messages``, ``blobs``, ``ledger``, ``records`` (tables of entities),
-``imports``, ``capture`` (triggers and events), ``decisions``, ``outbox``, ``activity``, ``users``,
-``runs``, ``bounced``, ``keys``, ``suggestions``, ``correspondence``, ``past`` (records as they
-were).
+connection of a transaction: ``messages`` (with ``arrivals`` and ``message_rows``), ``blobs``,
+``ledger``, ``records`` (tables of entities), ``imports``, ``capture`` (triggers and events),
+``decisions``, ``outbox``, ``activity``, ``users``, ``runs``, ``bounced``, ``keys``,
+``suggestions``, ``correspondence``, ``past`` (records as they were).
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ MOST_LINES = 400
 #: Files that are longer, and why they are one idea all the same.
 LONG = {
     "store/schema.py": "every table there is, one below the other",
-    "store/messages.py": "one table of thirty columns: its rows in, its rows out, its states",
 }
 #: Public by their names only: they get an underscore or a place in ``__all__``.
 TO_BE_LISTED = {
