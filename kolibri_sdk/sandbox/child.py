@@ -49,8 +49,8 @@ class Child:
         Seconds of processor time per request (and three times as many on the wall clock).
     memory_mb : int
         Megabytes it may take beyond those it has when warm.
-    languages : tuple of str
-        Passed on to the templates' engine.
+    languages, zones : tuple of str
+        Passed on to the templates' engine, which loads them before the doors are closed.
     """
 
     def __init__(
@@ -60,11 +60,13 @@ class Child:
         deadline: float,
         memory_mb: int,
         languages: tuple[str, ...] = (),
+        zones: tuple[str, ...] = (),
     ) -> None:
         self.kind = kind
         self.deadline = deadline
         self.memory_mb = memory_mb
         self.languages = languages
+        self.zones = zones
         self.starts = 0  #: how often it was started: what it had been told before is forgotten
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
@@ -146,7 +148,8 @@ class Child:
     def _command(self) -> list[str]:
         # -S: the paths are all given, so that nothing is left for site to do
         python = (sys.executable, "-S", "-P", "-m", "kolibri_sdk.sandbox.worker")
-        return [*python, self.kind, str(os.getpid()), str(self.memory_mb), *self.languages]
+        loaded = (",".join(self.languages), ",".join(self.zones))
+        return [*python, self.kind, str(os.getpid()), str(self.memory_mb), *loaded]
 
     def _exchange(self, request: bytes, deadline: float) -> bytes:
         """Write the request and read one frame, looking at time and memory in between."""

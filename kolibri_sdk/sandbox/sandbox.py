@@ -12,6 +12,7 @@ from typing import Any
 from kolibri_sdk.sandbox.child import Child, Failure
 from kolibri_sdk.sandbox.evaluation import Evaluation, find_faults
 from kolibri_sdk.sandbox.inspection import inspect_scripts
+from kolibri_sdk.sandbox.rendering import render_jobs
 from kolibri_sdk.sandbox.values import (
     Inspection,
     Outcome,
@@ -167,8 +168,10 @@ class Sandbox:
     def render(self, jobs: Sequence[RenderJob]) -> list[Rendered]:
         """Render templates, each within the deadline; a failing one does not touch the others.
 
-        Undefined names are errors. At most 5 MB of text come out of one template. The filters
-        ``date``, ``datetime`` and ``number`` write in the job's language.
+        Undefined names are errors. At most 5 MB of text come out of one template. Jobs that share
+        an object as ``sources`` or ``context`` have it sent once. The filters ``date``, ``time``,
+        ``datetime``, ``ago``, ``number``, ``percent`` and ``currency`` write in the job's language
+        and zone.
 
         Raises
         ------
@@ -176,8 +179,8 @@ class Sandbox:
             The child process cannot be started.
         """
         with self._lock:
-            self._speak({job.language for job in jobs})
-            return [self._render(job) for job in jobs]
+            self._speak({job.language for job in jobs}, {job.zone for job in jobs if job.zone})
+            return render_jobs(self._templates, jobs)
 
     def check_templates(self, sources: Mapping[str, str]) -> dict[str, ScriptFault]:
         """Parse templates without rendering them; those with a fault come back, by name."""
@@ -194,25 +197,13 @@ class Sandbox:
                 return {name: fault for faults in singly for name, fault in faults.items()}
         return {name: ScriptFault(message, line) for name, (message, line) in found.items()}
 
-    def _render(self, job: RenderJob) -> Rendered:
-        request = {
-            "sources": dict(job.sources),
-            "name": job.name,
-            "context": dict(job.context),
-            "html": job.html,
-            "language": job.language,
-        }
-        try:
-            return Rendered(**self._templates.ask("render", json.dumps(request)))
-        except Failure as failure:
-            return Rendered(failure.status, error=failure.reason, template=job.name)
-
-    def _speak(self, languages: set[str]) -> None:
-        """A child loads its languages when it starts; for a new one it is started anew."""
-        known = set(self._templates.languages)
-        if not languages <= known:
+    def _speak(self, languages: set[str], zones: set[str]) -> None:
+        """A child loads languages and zones when it starts; for a new one it is started anew."""
+        spoken, kept = set(self._templates.languages), set(self._templates.zones)
+        if not (languages <= spoken and zones <= kept):
             self._templates.stop()
-            self._templates.languages = tuple(sorted(languages | known))
+            self._templates.languages = tuple(sorted(languages | spoken))
+            self._templates.zones = tuple(sorted(zones | kept))
 
 
 def _check_unique(scripts: Sequence[Script]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
@@ -92,7 +92,13 @@ class RenderJob:
     html : bool
         Escape values for HTML.
     language : str
-        How the filters ``date``, ``datetime`` and ``number`` write, such as ``de`` or ``de-AT``.
+        How the filters (``date``, ``number``, …) write, such as ``de`` or ``de-AT``.
+    zone : str
+        In which times are told, such as ``Europe/Vienna``; without it in the offset they carry.
+    now : str
+        What ``ago`` counts from, in ISO 8601; there is no clock in the sandbox.
+    images : mapping of str to str
+        What ``image("logo.png")`` gives, by name: a ``cid:`` address.
     """
 
     sources: Mapping[str, str]
@@ -100,6 +106,9 @@ class RenderJob:
     context: Mapping[str, Any]
     html: bool = False
     language: str = "en"
+    zone: str = ""
+    now: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

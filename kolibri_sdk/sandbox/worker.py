@@ -54,17 +54,19 @@ def _send(descriptor: int, body: str) -> None:
         unsent = unsent[os.write(descriptor, unsent) :]
 
 
-def _engine(kind: str, languages: Sequence[str]) -> _Engine:
+def _engine(kind: str, languages: Sequence[str], zones: Sequence[str]) -> _Engine:
     if kind == "javascript":
         from kolibri_sdk.sandbox.javascript import JavaScript  # noqa: PLC0415 (V8 costs 0.1 s)
 
         return JavaScript()
     from kolibri_sdk.sandbox.templates import Templates  # noqa: PLC0415 (so does Jinja)
 
-    return Templates(languages)
+    return Templates(languages, zones)
 
 
-def main(kind: str, parent: int, memory_mb: int, languages: Sequence[str]) -> None:
+def main(
+    kind: str, parent: int, memory_mb: int, languages: Sequence[str], zones: Sequence[str]
+) -> None:
     """Warm up, close the doors, say so, and answer requests until the parent is gone.
 
     A request is ``OPERATION SECONDS`` on its first line, then JSON; when it takes so many seconds
@@ -78,14 +80,14 @@ def main(kind: str, parent: int, memory_mb: int, languages: Sequence[str]) -> No
         Process id of the parent; without it this process ends.
     memory_mb : int
         Megabytes beyond those in use when warm.
-    languages : sequence of str
-        Whose date and number formats to load, before no file can be opened any more.
+    languages, zones : sequence of str
+        Whose formats and rules to load, before no file can be opened any more.
     """
     answers = os.dup(1)
     os.dup2(2, 1)  # a stray print must not end up between the frames
     requests: SimpleQueue[str] = SimpleQueue()
     Thread(target=_listen, args=(0, parent, requests), daemon=True).start()
-    engine = _engine(kind, languages)
+    engine = _engine(kind, languages, zones)
     close_the_doors(memory_mb)
     _send(answers, json.dumps({"ready": kind}))
     while True:
@@ -96,4 +98,5 @@ def main(kind: str, parent: int, memory_mb: int, languages: Sequence[str]) -> No
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    given = ([name for name in text.split(",") if name] for text in sys.argv[4:])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *given)

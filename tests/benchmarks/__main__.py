@@ -15,6 +15,7 @@ from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.measure import LATEST, Result, Settings, table, write
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.parser import measure_parser
+from tests.benchmarks.rendering import measure_rendering
 from tests.benchmarks.servers import measure_servers
 
 #: In this order; each returns its results.
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Result]]] = {
     "memory": measure_memory,
     "idle": measure_idle,
     "history": measure_history,
+    "rendering": measure_rendering,
 }
 _MINUTES = 8.0
 

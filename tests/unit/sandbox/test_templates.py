@@ -179,3 +179,71 @@ def test_templates_are_checked_without_rendering(sandbox: Sandbox) -> None:
     }
     assert all(fault.message for fault in faults.values())
     assert sandbox.check_templates({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "language", "text"),
+    [
+        ("'2026-07-31T22:30:00Z'|datetime('short')", "de", "01.08.26, 00:30"),
+        ("'2026-07-31T22:30:00'|time", "de", "00:30"),
+        ("'2026-01-31T23:30:00+00:00'|date('long')", "de-AT", "1. Februar 2026"),
+        ("'2026-01-31'|date('long')", "de-AT", "31. Jänner 2026"),
+        ("'2026-07-31T22:30:00Z'|datetime('full')", "en", "Central European Summer Time"),
+        ("'2026-05-01T07:00:00Z'|ago", "en", "3 hours ago"),
+        ("'2026-05-03T10:00:00Z'|ago", "de", "in 2 Tagen"),
+        ("1234.5|currency('EUR')", "de", "1.234,50\xa0€"),
+        ("0.256|percent", "en", "26%"),
+        ("0.256|percent(1)", "de", "25,6\xa0%"),
+    ],
+)
+def test_filters_write_in_the_readers_language_and_zone(
+    sandbox: Sandbox, source: str, language: str, text: str
+) -> None:
+    job = RenderJob(
+        {"mail": f"{{{{ {source} }}}}"},
+        "mail",
+        {},
+        language=language,
+        zone="Europe/Vienna",
+        now="2026-05-01T10:00:00Z",
+    )
+    [rendered] = sandbox.render([job])
+    assert rendered.error == ""
+    assert text in rendered.text
+
+
+def test_jobs_of_one_call_keep_their_zone_and_time_apart(sandbox: Sandbox) -> None:
+    sources = {"mail": "{{ at|time }} {{ at|ago }}"}
+    context = {"at": "2026-05-01T10:00:00Z"}
+    given = [("Europe/Vienna", "2026-05-01T11:00:00Z"), ("Asia/Tokyo", "2026-05-01T12:00:00Z")]
+    jobs = [
+        RenderJob(sources, "mail", context, language="de", zone=zone, now=now)
+        for zone, now in given
+    ]
+    texts = [rendered.text for rendered in sandbox.render(jobs)]
+    assert texts == ["12:00 vor 1 Stunde", "19:00 vor 2 Stunden"]
+
+
+def test_nothing_is_carried_from_one_mail_to_the_next(sandbox: Sandbox) -> None:
+    sources = {
+        "mail": "{% from 'parts' import count %}{{ count() }}",
+        "parts": "{% set seen = namespace(n=0) %}"
+        "{% macro count() %}{% set seen.n = seen.n + 1 %}{{ seen.n }}{% endmacro %}",
+    }
+    jobs = [RenderJob(sources, "mail", {})] * 3
+    assert [rendered.text for rendered in sandbox.render(jobs)] == ["1", "1", "1"]
+
+
+def test_an_image_is_told_by_its_address(sandbox: Sandbox) -> None:
+    sources = {
+        "mail": "{% from 'parts' import logo %}{{ logo() }}",
+        "parts": '{% macro logo() %}<img src="{{ image("logo.png") }}">{% endmacro %}',
+        "odd": "\n{{ image('lgo.png') }}",
+    }
+    images = {"logo.png": "cid:1@kolibri"}
+    good, odd = sandbox.render(
+        [RenderJob(sources, name, {}, html=True, images=images) for name in ("mail", "odd")]
+    )
+    assert good.text == '<img src="cid:1@kolibri">'
+    assert (odd.template, odd.line) == ("odd", 2)
+    assert "no image 'lgo.png' beside the template; did you mean 'logo.png'?" in odd.error
