@@ -83,7 +83,8 @@ def open_transport(
         raise _no_side(mailbox, "outbound")
     if isinstance(server, SmtpServer):
         credential = _smtp_credential(mailbox, server, root, tokens)
-        return SmtpTransport(Endpoint.of(mailbox, server, root), credential)
+        endpoint = Endpoint.of(mailbox, server, root)
+        return SmtpTransport(endpoint, credential, server.mails_per_connection)
     return MaildirTransport(mailbox.name, root / server.path)
 
 

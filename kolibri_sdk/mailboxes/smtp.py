@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+from kolibri_sdk import clock
 from kolibri_sdk.checkpoint import reach
 from kolibri_sdk.errors import (
     MailboxError,
@@ -30,6 +31,15 @@ __all__ = ["SmtpTransport"]
 #: uncertain, so RFC 5321 section 4.5.3.2.6 asks for ten minutes.
 FINAL_PATIENCE = 10
 PIECE = 256 * 1024  #: bytes that must go out within one timeout
+IDLE = 10.0  #: seconds after which a line that was used is asked whether it is alive
+
+
+class _LineEnded(Exception):
+    """The server ended the line before it knew of the mail: another line may do."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class SmtpTransport:
@@ -41,22 +51,42 @@ class SmtpTransport:
         The server.
     credential : Credential or None
         The password in plain text, or the access tokens; None where nobody logs in.
+    most : int
+        Mails after which the connection is made anew.
     """
 
-    def __init__(self, endpoint: Endpoint, credential: Credential | None) -> None:
+    def __init__(self, endpoint: Endpoint, credential: Credential | None, most: int = 200) -> None:
         self._endpoint = endpoint
         self._credential = credential
+        self._most = most
+        self._taken = 0  #: mails that this connection was used for
+        self._clean = True  #: no mail was begun since the last one that was taken whole
+        self._since_used = clock.stopwatch()
         self._session: smtplib.SMTP | None = connected(endpoint, credential)
 
     def send(self, envelope: Envelope, raw: bytes) -> Delivery:
-        """Hand over one mail; the line is made anew if it was idle for too long."""
+        """Hand over one mail; the line is made anew if it has ended, or carried its share."""
         body = on_the_wire(raw)
+        try:
+            return self._send(envelope, body)
+        except _LineEnded:
+            self._drop()
+        try:
+            return self._send(envelope, body)
+        except _LineEnded as again:
+            raise self._lost(again.error, "naming the sender") from again.error
+
+    def _send(self, envelope: Envelope, body: bytes) -> Delivery:
         session = self._ready()
+        self._clean = False
         with self._nothing_sent("naming the sender and the recipients"):
             self._name_sender(session, envelope, body)
             results = tuple(self._ask(session, address) for address in envelope.recipients)
+        self._taken += 1
         if any(result.status == "accepted" for result in results):
             self._hand_over(session, body)
+            self._clean = True
+        self._since_used = clock.stopwatch()
         return Delivery(results)
 
     def survey(self) -> Survey:
@@ -92,7 +122,11 @@ class SmtpTransport:
 
     def _ready(self) -> smtplib.SMTP:
         """The session, made anew where the server has ended it meanwhile; no mail is under way."""
+        if self._taken >= self._most:
+            self.close()
         if self._session is not None:
+            if self._clean and self._since_used() < IDLE:
+                return self._session
             with suppress(smtplib.SMTPException, OSError):
                 code, _ = self._session.rset()
                 if code == 250:
@@ -102,6 +136,7 @@ class SmtpTransport:
             self._session = connected(self._endpoint, self._credential)
         except MailboxError as error:
             raise TemporarySendError(error.what, error.next_step) from error
+        self._taken = 0
         return self._session
 
     def _name_sender(self, session: smtplib.SMTP, envelope: Envelope, body: bytes) -> None:
@@ -111,7 +146,12 @@ class SmtpTransport:
                 f"the sender {envelope.sender!r} cannot be used: {fault}", "Correct the address."
             )
         options = self._options(session, envelope, body)
-        code, answer = session.docmd("MAIL", " ".join([f"FROM:<{envelope.sender}>", *options]))
+        try:
+            code, answer = session.docmd("MAIL", " ".join([f"FROM:<{envelope.sender}>", *options]))
+        except (smtplib.SMTPServerDisconnected, ConnectionError) as error:
+            raise _LineEnded(error) from error
+        if code == 421 and self._taken:  # it has had enough of this line, not yet of us
+            raise _LineEnded(smtplib.SMTPServerDisconnected(answer_text(answer)))
         if code != 250:
             raise self._refusal(f"the sender {envelope.sender}", code, answer)
 
@@ -188,9 +228,12 @@ class SmtpTransport:
         except SendError:
             raise
         except (smtplib.SMTPException, OSError) as error:
-            self._drop()
-            told = self._endpoint.explained(error, doing)
-            raise TemporarySendError(told.what, told.next_step) from error
+            raise self._lost(error, doing) from error
+
+    def _lost(self, error: Exception, doing: str) -> TemporarySendError:
+        self._drop()
+        told = self._endpoint.explained(error, doing)
+        return TemporarySendError(told.what, told.next_step)
 
     def _refusal(self, what: str, code: int, answer: bytes) -> SendError:
         said = f"{self._about} refused {what}: {code} {answer_text(answer)}"

@@ -24,9 +24,20 @@ def on_the_wire(raw: bytes) -> bytes:
     >>> on_the_wire(b"Subject: a\n\nb\r\n.\rMAIL FROM:<x@y>\n.\n")
     b'Subject: a\r\n\r\nb\r\n..MAIL FROM:<x@y>\r\n..\r\n'
     """
+    if _is_tidy(raw):  # as what we compose is; looking is ten times as fast as replacing
+        clean = raw.replace(b"\r\n.", b"\r\n..")
+        return b"." + clean if clean.startswith(b".") else clean
     clean = _BARE_LF.sub(b"\r\n", _STRAY_CR.sub(b"", raw.replace(b"\0", b"")))
     ended = clean if clean.endswith(b"\r\n") else clean + b"\r\n"
     return _LEADING_DOT.sub(b"..", ended)
+
+
+def _is_tidy(raw: bytes) -> bool:
+    """Whether every CR and LF is of a CRLF, the last one ends the mail, and there is no NUL."""
+    ends = raw.count(b"\r\n")
+    return (
+        raw.endswith(b"\r\n") and raw.count(b"\n") == ends == raw.count(b"\r") and b"\0" not in raw
+    )
 
 
 def is_eight_bit(raw: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -26,9 +26,12 @@ __all__ = [
     "Outbound",
     "Password",
     "Pop3Server",
+    "Retry",
     "Security",
+    "SentCopy",
     "SignatureFiles",
     "SmtpServer",
+    "Uncertain",
 ]
 
 _IN_MAILDIR = re.compile(r"[^./\0]+(/[^./\0]+)*")
@@ -119,16 +122,80 @@ class MaildirFolder(_Reading):
         return self
 
 
-class SmtpServer(_Server):
+class Uncertain(StrEnum):
+    """What becomes of a mail of which nobody knows whether it went out."""
+
+    HOLD = "hold"  #: it stays so until a person, or evidence, decides
+    RESEND = "resend"  #: it is sent again with the same Message-ID: twice rather than never
+
+
+class SentCopy(StrEnum):
+    """Who puts a copy of what was sent into the Sent folder of the mailbox (IMAP)."""
+
+    APPEND = "append"  #: we do, once, unless it lies there already
+    SERVER = "server"  #: the server does by itself; we only look there for what is uncertain
+
+
+class Retry(Document):
+    """How often, and when, a mail is tried again that a server did not take for the moment."""
+
+    attempts: int = Field(default=12, ge=1, description="tries in all; then it has failed")
+    first: float = Field(default=60.0, gt=0, description="seconds to the second; then doubled")
+    longest: float = Field(default=14_400.0, gt=0, description="seconds between two tries at most")
+
+
+class _Outgoing(Document):
+    """What all ways of sending share."""
+
+    rate: str | None = Field(
+        None,
+        pattern=r"^[1-9]\d{0,6}/(second|minute|hour|day)$",
+        description="mails at most, such as 30/minute; more wait in the outbox",
+    )
+    retry: Retry = Field(Retry(), description="how often, and when, mail is tried again")
+    uncertain: Uncertain = Field(
+        Uncertain.HOLD, description="what becomes of mail that may have gone out"
+    )
+    sent_copy: SentCopy | None = Field(None, description="who puts a copy into the Sent folder")
+    sent_folder: str | None = Field(
+        None, min_length=1, description=r"its name; else the folder that the server calls \Sent"
+    )
+
+    @property
+    def allowance(self) -> tuple[int, timedelta] | None:
+        """How many mails in which time; None without a limit.
+
+        Examples
+        --------
+        >>> MaildirOutbound(protocol="maildir", path="out", rate="30/minute").allowance
+        (30, datetime.timedelta(seconds=60))
+        """
+        if self.rate is None:
+            return None
+        number, _, unit = self.rate.partition("/")
+        seconds = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}[unit]
+        return int(number), timedelta(seconds=seconds)
+
+    @model_validator(mode="after")
+    def _some_copy(self) -> _Outgoing:
+        if self.sent_folder is not None and self.sent_copy is None:
+            raise ValueError("sent_folder needs sent_copy: append, or server")
+        return self
+
+
+class SmtpServer(_Server, _Outgoing):
     """An SMTP submission server (RFC 6409)."""
 
     protocol: Literal["smtp"]
     user: str | None = None
     password: Password | None = None
     security: Security = Security.STARTTLS
+    mails_per_connection: int = Field(
+        200, ge=1, description="after so many the connection is made anew"
+    )
 
 
-class MaildirOutbound(Document):
+class MaildirOutbound(_Outgoing):
     """A Maildir that takes the outgoing mail instead of a server: for trials and demonstrations."""
 
     protocol: Literal["maildir"]
@@ -189,6 +256,13 @@ class MailboxDocument(Document):
     def _some_side(self) -> MailboxDocument:
         if self.inbound is None and self.outbound is None:
             raise ValueError("a mailbox needs inbound or outbound, or both")
+        return self
+
+    @model_validator(mode="after")
+    def _some_sent_folder(self) -> MailboxDocument:
+        asked = self.outbound is not None and self.outbound.sent_copy is not None
+        if asked and not isinstance(self.inbound, ImapServer):
+            raise ValueError("sent_copy needs an inbound side by imap, where the Sent folder is")
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from kolibri_sdk import clock
 from kolibri_sdk.errors import PermanentSendError, SendError, UncertainSendError
+from kolibri_sdk.model.mailbox import Mailbox, Retry, Uncertain
 from kolibri_sdk.model.message import MessageState
 from kolibri_sdk.model.outbox import Delivery, OutboxState
 from kolibri_sdk.model.stored import ActivityEntry, OutboxItem
@@ -20,12 +21,24 @@ from kolibri_sdk.store import activity, messages, outbox, worker
 
 __all__ = ["MOST_ATTEMPTS", "find_uncertain", "open_recipients", "owner", "settle", "settle_error"]
 
-MOST_ATTEMPTS = 12
-_FIRST_WAIT = timedelta(minutes=1)
-_LONGEST_WAIT = timedelta(hours=4)
+MOST_ATTEMPTS = Retry().attempts  #: where the mailbox's file says nothing else
 _CLAIM_LIFETIME = timedelta(minutes=15)
 _RETURNED = frozenset({"bounced", "delayed"})  # what a bounce said, which knows more than a server
 _TAKEN = frozenset({"accepted", "delayed"})
+_LONGEST = 500  # characters of what a server said that are kept for each recipient
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """How the mailbox at hand goes about mail that was not taken."""
+
+    retry: Retry = field(default_factory=Retry)
+    uncertain: Uncertain = Uncertain.HOLD
+
+    @classmethod
+    def of(cls, mailbox: Mailbox | None) -> _Policy:
+        side = mailbox.outbound if mailbox is not None else None
+        return cls() if side is None else cls(side.retry, side.uncertain)
 
 
 def owner() -> str:
@@ -43,45 +56,58 @@ def open_recipients(item: OutboxItem) -> tuple[str, ...]:
     return tuple(address for address in item.recipients if address not in settled)
 
 
-def settle(tx: sa.Connection, item: OutboxItem, delivery: Delivery) -> OutboxState | None:
+def settle(
+    tx: sa.Connection, item: OutboxItem, delivery: Delivery, mailbox: Mailbox | None = None
+) -> OutboxState | None:
     """Write down what the server said of each recipient; None when somebody did before.
 
     Who was refused for the moment (4yz) is tried again; the others have their fate. What a bounce
     said while the mail was handed over stays.
     """
     item = _as_it_is(tx, item)
-    results: dict[str, Mapping[str, Any]] = dict(item.results)
-    for result in delivery.results:
-        if results.get(result.address, {}).get("status") in _RETURNED:
-            continue
-        results[result.address] = {
-            "status": result.status,
-            "code": result.code,
-            "answer": result.answer,
-        }
+    results = _with(
+        item, {one.address: (one.status, one.code, one.answer) for one in delivery.results}
+    )
     refused = "; ".join(
         f"{address}: {result['code'] or ''} {result['answer']}"
         for address, result in results.items()
         if result["status"] != "accepted"
     )
     if any(results[a]["status"] == "temporary" for a in item.recipients if a in results):
-        return _again(tx, item, refused, results)
-    state = OutboxState.SENT if _is_under_way(results) else OutboxState.FAILED
-    return _end(tx, item, state, refused, results)
+        return _again(tx, item, refused, results, _Policy.of(mailbox).retry)
+    return _end(tx, item, _outcome(results), refused, results)
 
 
-def settle_error(tx: sa.Connection, item: OutboxItem, error: SendError) -> OutboxState | None:
-    """Write down that sending failed as a whole."""
-    item = _as_it_is(tx, item)
+def settle_error(
+    tx: sa.Connection, item: OutboxItem, error: SendError, mailbox: Mailbox | None = None
+) -> OutboxState | None:
+    """Write down that sending failed as a whole, for each recipient that it was tried for."""
+    item, policy = _as_it_is(tx, item), _Policy.of(mailbox)
+    status = "temporary"
     if isinstance(error, UncertainSendError):
-        return _end(tx, item, OutboxState.UNCERTAIN, str(error), item.results)
-    if isinstance(error, PermanentSendError):
-        return _end(tx, item, OutboxState.FAILED, str(error), item.results)
-    return _again(tx, item, str(error), item.results)
+        status = "uncertain"
+    elif isinstance(error, PermanentSendError):
+        status = "permanent"
+    told = dict.fromkeys(open_recipients(item), (status, error.code, error.what[:_LONGEST]))
+    results = _with(item, told)
+    if status == "permanent":
+        return _end(tx, item, _outcome(results), str(error), results)
+    if status == "temporary":
+        return _again(tx, item, str(error), results, policy.retry)
+    return _uncertain(tx, item, str(error), results, policy)
 
 
-def find_uncertain(tx: sa.Connection) -> list[OutboxItem]:
-    """Mark as uncertain what a sender had in hand that is gone, or silent for too long."""
+def find_uncertain(
+    tx: sa.Connection, mailboxes: Mapping[str, Mailbox] | None = None
+) -> list[tuple[OutboxItem, OutboxState]]:
+    """Look for what a sender had in hand that is gone, or silent for too long.
+
+    Returns
+    -------
+    list of (OutboxItem, OutboxState)
+        Each such mail, and what it is now: uncertain, or queued where its mailbox wants uncertain
+        mail sent again.
+    """
     found = []
     for item, claimed_by, claimed_at in outbox.claims(tx):
         if _alive(claimed_by, claimed_at):
@@ -90,8 +116,11 @@ def find_uncertain(tx: sa.Connection) -> list[OutboxItem]:
             "the sender stopped between handing the mail over and writing down the answer; "
             "it may have arrived. See: kolibri outbox list"
         )
-        if _end(tx, item, OutboxState.UNCERTAIN, reason, _as_it_is(tx, item).results):
-            found.append(item)
+        now = _as_it_is(tx, item)
+        told = dict.fromkeys(open_recipients(now), ("uncertain", None, "the sender stopped"))
+        policy = _Policy.of((mailboxes or {}).get(item.mailbox))
+        if state := _uncertain(tx, now, reason, _with(now, told), policy):
+            found.append((item, state))
     return found
 
 
@@ -106,23 +135,61 @@ def _as_it_is(tx: sa.Connection, item: OutboxItem) -> OutboxItem:
     return next((replace(item, results=now.results) for now in outbox.of_ids(tx, [item.id])), item)
 
 
-def _is_under_way(results: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a server took the mail for somebody it has not come back from."""
-    return any(result["status"] in _TAKEN for result in results.values())
+def _with(
+    item: OutboxItem, told: Mapping[str, tuple[str, int | None, str]]
+) -> dict[str, Mapping[str, Any]]:
+    """The results with these; what a bounce said stays."""
+    results: dict[str, Mapping[str, Any]] = dict(item.results)
+    for address, (status, code, answer) in told.items():
+        if results.get(address, {}).get("status") not in _RETURNED:
+            results[address] = {"status": status, "code": code, "answer": answer}
+    return results
+
+
+def _outcome(results: Mapping[str, Mapping[str, Any]]) -> OutboxState:
+    """Sent, where a server took the mail for somebody it has not come back from."""
+    taken = any(result["status"] in _TAKEN for result in results.values())
+    return OutboxState.SENT if taken else OutboxState.FAILED
 
 
 def _again(
-    tx: sa.Connection, item: OutboxItem, error: str, results: Mapping[str, Mapping[str, Any]]
+    tx: sa.Connection,
+    item: OutboxItem,
+    error: str,
+    results: Mapping[str, Mapping[str, Any]],
+    retry: Retry,
 ) -> OutboxState | None:
     tries = item.attempts + 1
-    if tries >= MOST_ATTEMPTS:
-        state = OutboxState.SENT if _is_under_way(results) else OutboxState.FAILED
-        return _end(tx, item, state, f"gave up after {tries} tries; last: {error}", results)
-    wait = min(_FIRST_WAIT * 2 ** (tries - 1), _LONGEST_WAIT)
-    # Jitter keeps a queue that failed together from coming back together.
-    due = clock.now() + wait * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+    if tries >= retry.attempts:
+        told = f"gave up after {tries} tries; last: {error}"
+        return _end(tx, item, _outcome(results), told, results)
+    due = _next_try(tries, retry)
     done = outbox.settle(tx, item, OutboxState.QUEUED, results=results, error=error, due_at=due)
     return OutboxState.QUEUED if done else None
+
+
+def _next_try(tries: int, retry: Retry) -> datetime:
+    # 2 ** 40 times a minute is beyond any longest wait, and below what a timedelta holds.
+    wait = min(retry.first * 2 ** min(tries - 1, 40), retry.longest)
+    # Jitter keeps a queue that failed together from coming back together.
+    return clock.now() + timedelta(seconds=wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+
+
+def _uncertain(
+    tx: sa.Connection,
+    item: OutboxItem,
+    error: str,
+    results: Mapping[str, Mapping[str, Any]],
+    policy: _Policy,
+) -> OutboxState | None:
+    """Held, or queued once more, as the mailbox has it; evidence may decide until then."""
+    tries = item.attempts + 1
+    if policy.uncertain is Uncertain.RESEND and tries < policy.retry.attempts:
+        told = f"{error} It is sent again with the same Message-ID (uncertain: resend)."
+        due = _next_try(tries, policy.retry)
+        done = outbox.settle(tx, item, OutboxState.QUEUED, results=results, error=told, due_at=due)
+        return OutboxState.QUEUED if done else None
+    return _end(tx, item, OutboxState.UNCERTAIN, error, results)
 
 
 def _end(
@@ -132,7 +199,9 @@ def _end(
     error: str,
     results: Mapping[str, Mapping[str, Any]],
 ) -> OutboxState | None:
-    if not outbox.settle(tx, item, state, results=results, error=error):
+    # What is uncertain is due at once: for a look at whether something tells of it.
+    due = clock.now() if state is OutboxState.UNCERTAIN else None
+    if not outbox.settle(tx, item, state, results=results, error=error, due_at=due):
         return None
     sent = state is OutboxState.SENT
     messages.save_outgoing(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from kolibri_sdk import checkpoint
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.errors import MailboxError, OperationalError, SendError, ServerBusy
 from kolibri_sdk.mailboxes import MailTransport
 from kolibri_sdk.model.mailbox import Mailbox
@@ -57,33 +61,35 @@ def compose_outbox(system: System, report: PassReport) -> None:
 
 def send_outbox(system: System, mailbox: Mailbox, report: PassReport) -> None:
     """Send what is due over one connection; what cannot be sent now stays queued."""
+    _note_uncertain(system, report)
+    sending = _Sending(system, mailbox, report)
+    if not (items := sending.due()):
+        return
+    if why := pause(system.store, mailbox.name, OUTBOUND):
+        report.errors.append(f"{why} ({_waiting(len(items))})")
+        return
+    try:
+        with system.connections.transport(mailbox) as transport:
+            while items and sending.hand_over(transport, items):
+                items = sending.due()
+    except OperationalError as error:
+        if left := len(sending.due()):
+            report.errors.append(f"{error} ({_waiting(left)})")
+        with system.store.write() as tx:
+            note_error(tx, mailbox.name, OUTBOUND, error)
+        return
+    note_success(system.store, mailbox.name, OUTBOUND)
+
+
+def _note_uncertain(system: System, report: PassReport) -> None:
     with system.store.write() as tx:
-        for item in find_uncertain(tx):
-            report.counts["uncertain"] += 1
-            report.errors.append(f"Outbox {item.id} to {', '.join(item.recipients)}: uncertain")
-    while True:
-        with system.store.read() as tx:
-            items = outbox.due(tx, _BATCH, rendered=True, mailbox=mailbox.name)
-        if not items:
-            return
-        if why := pause(system.store, mailbox.name, OUTBOUND):
-            report.errors.append(f"{why} ({_waiting(len(items))})")
-            return
-        sent = 0
-        try:
-            with system.connections.transport(mailbox) as transport:
-                for item in items:
-                    error = _send(system, mailbox, transport, item, report)
-                    sent += 1
-                    if turned_away := _turned_away(mailbox, error):
-                        raise turned_away
-        except OperationalError as error:
-            if left := len(items) - sent:
-                report.errors.append(f"{error} ({_waiting(left)})")
-            with system.store.write() as tx:
-                note_error(tx, mailbox.name, OUTBOUND, error)
-            return
-        note_success(system.store, mailbox.name, OUTBOUND)
+        found = find_uncertain(tx, system.rulebook.mailboxes)
+    for item, state in found:
+        report.counts[_COUNTED[state]] += 1
+        report.errors.append(
+            f"Outbox {item.id} to {', '.join(item.recipients)}: uncertain"
+            + ("; it is sent again" if state is OutboxState.QUEUED else "")
+        )
 
 
 def _waiting(number: int) -> str:
@@ -101,38 +107,81 @@ def _turned_away(mailbox: Mailbox, error: SendError | None) -> MailboxError | No
     return None
 
 
-def _send(
-    system: System,
-    mailbox: Mailbox,
-    transport: MailTransport,
-    item: OutboxItem,
-    report: PassReport,
-) -> SendError | None:
-    """Claim (committed), hand over, settle: a crash in between is told as uncertain, not hidden."""
-    with system.store.write() as tx:
-        if item.blob is None or not outbox.claim(tx, item.id, owner()):
-            return None
-        raw = blobs.get_whole(tx, [item.blob]).get(item.blob)
-        if raw is None:
-            compose_anew(tx, item, mailbox)
-    if raw is None:
-        report.errors.append(
-            f"Outbox {item.id} to {', '.join(item.recipients)}: its bytes are missing or damaged "
-            "in the database; it is composed anew in the next pass"
-        )
+class _Sending:
+    """The mails of one mailbox in one pass: claimed (committed), handed over, settled.
+
+    A crash after the claim is told as uncertain, not hidden. A mail is settled and the next one
+    claimed in one transaction: a commit less for each mail, and as much said.
+    """
+
+    def __init__(self, system: System, mailbox: Mailbox, report: PassReport) -> None:
+        self._system = system
+        self._mailbox = mailbox
+        self._report = report
+
+    def due(self) -> list[OutboxItem]:
+        """What may go out now: due, composed, and within the rate of the mailbox."""
+        name, limit = self._mailbox.name, _BATCH
+        with self._system.store.read() as tx:
+            allowance = self._mailbox.outbound.allowance if self._mailbox.outbound else None
+            if allowance is not None:
+                number, time = allowance
+                limit = min(limit, number - outbox.claimed_since(tx, name, clock.now() - time))
+            return outbox.due(tx, limit, rendered=True, mailbox=name) if limit > 0 else []
+
+    def hand_over(self, transport: MailTransport, items: Sequence[OutboxItem]) -> bool:
+        """Send these; whether there may be more to be sent.
+
+        Raises
+        ------
+        MailboxError
+            When the server wants no further mail now.
+        """
+        waiting = list(reversed(items))
+        with self._system.store.write() as tx:
+            claimed = self._claim(tx, waiting)
+        while claimed is not None:
+            item, raw = claimed
+            checkpoint.reach("send.claimed")
+            error: SendError | None = None
+            try:
+                delivery = transport.send(Envelope(item.sender, open_recipients(item)), raw)
+            except SendError as refused:
+                error = refused
+            checkpoint.reach("send.handed_over")
+            away = _turned_away(self._mailbox, error)
+            with self._system.store.write() as tx:
+                if error is not None:
+                    state = settle_error(tx, item, error, self._mailbox)
+                else:
+                    state = settle(tx, item, delivery, self._mailbox)
+                claimed = self._claim(tx, waiting) if away is None else None
+            self._tell(item, state, error)
+            if away is not None:
+                raise away
+        return len(items) == _BATCH
+
+    def _claim(
+        self, tx: sa.Connection, waiting: list[OutboxItem]
+    ) -> tuple[OutboxItem, bytes] | None:
+        """The next mail that nobody else has, with its bytes; None where there is none."""
+        while waiting:
+            item = waiting.pop()
+            if item.blob is None or not outbox.claim(tx, item.id, owner()):
+                continue
+            raw = blobs.get_whole(tx, [item.blob]).get(item.blob)
+            if raw is not None:
+                return item, raw
+            compose_anew(tx, item, self._mailbox)
+            self._report.errors.append(
+                f"Outbox {item.id} to {', '.join(item.recipients)}: its bytes are missing or "
+                "damaged in the database; it is composed anew in the next pass"
+            )
         return None
-    checkpoint.reach("send.claimed")
-    error: SendError | None = None
-    try:
-        delivery = transport.send(Envelope(item.sender, open_recipients(item)), raw)
-    except SendError as refused:
-        error = refused
-    checkpoint.reach("send.handed_over")
-    with system.store.write() as tx:
-        state = settle_error(tx, item, error) if error else settle(tx, item, delivery)
-    if state is None:
-        return None
-    report.counts[_COUNTED[state]] += 1
-    if error is not None:
-        report.errors.append(f"Outbox {item.id} to {', '.join(item.recipients)}: {error}")
-    return error
+
+    def _tell(self, item: OutboxItem, state: OutboxState | None, error: SendError | None) -> None:
+        if state is None:
+            return
+        self._report.counts[_COUNTED[state]] += 1
+        if error is not None:
+            self._report.errors.append(f"Outbox {item.id} to {', '.join(item.recipients)}: {error}")

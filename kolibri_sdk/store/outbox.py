@@ -17,6 +17,7 @@ from kolibri_sdk.store.schema import outbox
 
 __all__ = [
     "claim",
+    "claimed_since",
     "claims",
     "due",
     "held",
@@ -86,6 +87,14 @@ def claim(tx: sa.Connection, number: int, owner: str) -> bool:
         )
     )
     return taken.rowcount == 1
+
+
+def claimed_since(tx: sa.Connection, mailbox: str, since: datetime) -> int:
+    """How many mails of a mailbox were taken for sending since then."""
+    query = sa.select(sa.func.count()).where(
+        outbox.c.mailbox == mailbox, outbox.c.claimed_at > since
+    )
+    return int(tx.execute(query).scalar_one())
 
 
 def claims(tx: sa.Connection) -> list[tuple[OutboxItem, str, datetime]]:

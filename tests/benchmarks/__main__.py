@@ -16,6 +16,7 @@ from tests.benchmarks.measure import LATEST, Result, Settings, table, write
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.parser import measure_parser
 from tests.benchmarks.rendering import measure_rendering
+from tests.benchmarks.sending import measure_sending
 from tests.benchmarks.servers import measure_servers
 
 #: In this order; each returns its results.
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Result]]] = {
     "parser": measure_parser,
     "ingest": measure_ingest,
     "servers": measure_servers,
+    "sending": measure_sending,
     "memory": measure_memory,
     "idle": measure_idle,
     "history": measure_history,

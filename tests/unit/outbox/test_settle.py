@@ -192,7 +192,7 @@ def test_nothing_is_settled_twice(store: Store, queued: OutboxItem) -> None:
 
 def _uncertain(store: Store) -> list[int]:
     with store.write() as tx:
-        return [item.id for item in find_uncertain(tx)]
+        return [item.id for item, _ in find_uncertain(tx)]
 
 
 def test_what_a_living_sender_has_in_hand_is_left_to_it(store: Store, queued: OutboxItem) -> None:
