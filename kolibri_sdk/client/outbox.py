@@ -17,7 +17,7 @@ from kolibri_sdk.model.stored import OutboxItem
 from kolibri_sdk.outbox import cancel, release
 from kolibri_sdk.pipeline import System
 from kolibri_sdk.schedule import Stop
-from kolibri_sdk.store import messages, outbox
+from kolibri_sdk.store import messages, outbox, sent_copies
 from kolibri_sdk.store.schema import outbox as outbox_table
 
 __all__ = ["Outbox", "OutboxView", "recipient_told", "results_of"]
@@ -105,6 +105,13 @@ class OutboxView:
         """The number of its KolibriMessage."""
         return self._item.message
 
+    @property
+    def copy(self) -> str | None:
+        """Of its copy in the Sent folder: due, filed or failed; None where none is wanted."""
+        with self._system.store.read() as tx:
+            row = sent_copies.get(tx, self.id)
+        return str(row["state"]) if row is not None else None
+
     def wait(self, seconds: float = 60.0) -> OutboxView:
         """Wait until it is neither queued nor being sent; somebody has to run the poller.
 
@@ -151,6 +158,7 @@ class OutboxView:
             "sent_at": mail.sent_at.isoformat() if mail.sent_at else None,
             "size": mail.size,
             "error": item.error,
+            "sent_copy": self.copy,
             "results": self.results,
         }
 

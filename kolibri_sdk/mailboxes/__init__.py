@@ -6,6 +6,7 @@ from kolibri_sdk.mailboxes.check import MailboxCheck, SideCheck, check_mailbox
 from kolibri_sdk.mailboxes.kept import Connections
 from kolibri_sdk.mailboxes.opening import open_source, open_transport
 from kolibri_sdk.mailboxes.password import resolve
+from kolibri_sdk.mailboxes.sent_folder import SentFolder
 from kolibri_sdk.mailboxes.source import (
     Batch,
     Fetched,
@@ -30,6 +31,7 @@ __all__ = [
     "MailTransport",
     "MailboxCheck",
     "Moved",
+    "SentFolder",
     "SideCheck",
     "Survey",
     "check_mailbox",

@@ -65,6 +65,11 @@ class ImapSource:
         self._since_refused: Callable[[], float] = lambda: math.inf
         self._session = ImapSession(endpoint, credential)
 
+    @property
+    def session(self) -> ImapSession:
+        """The connection; whoever opens another folder on it leaves that open."""
+        return self._session
+
     def folders(self) -> tuple[str, ...]:
         """The folders that the mailbox's file names."""
         return self._folders

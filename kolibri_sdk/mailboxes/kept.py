@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kolibri_sdk import clock
-from kolibri_sdk.errors import MailboxError
+from kolibri_sdk.errors import ConfigurationError, MailboxError
 from kolibri_sdk.mailboxes.imap import ImapSource
 from kolibri_sdk.mailboxes.imap_session import LINE_LOST, ImapSession
 from kolibri_sdk.mailboxes.maildir_transport import MaildirTransport
 from kolibri_sdk.mailboxes.oauth2 import AccessTokens
 from kolibri_sdk.mailboxes.opening import open_source, open_transport
+from kolibri_sdk.mailboxes.sent_folder import SentFolder
 from kolibri_sdk.mailboxes.smtp import SmtpTransport
 from kolibri_sdk.mailboxes.source import FolderStatus, MailSource
 from kolibri_sdk.model.mailbox import ImapServer, Mailbox
@@ -99,6 +100,24 @@ class Connections:
             return None
         self._kept[mailbox.name] = kept
         return status
+
+    @contextmanager
+    def sent_folder(self, mailbox: Mailbox) -> Iterator[SentFolder]:
+        """The Sent folder of an IMAP mailbox, on its connection.
+
+        Raises
+        ------
+        ConfigurationError, ConnectionFailed, LoginRefused, ServerRefused
+            As :func:`~kolibri_sdk.mailboxes.open_source` does.
+        """
+        name = mailbox.outbound.sent_folder if mailbox.outbound is not None else None
+        with self.source(mailbox) as source:
+            if not isinstance(source, ImapSource):
+                raise ConfigurationError(
+                    f"Mailbox {mailbox.name} is not read by IMAP, and has no Sent folder",
+                    "Take out sent_copy: of its outbound side",
+                )
+            yield SentFolder(source.session, name)
 
     def transport(self, mailbox: Mailbox) -> SmtpTransport | MaildirTransport:
         """The outgoing side of a mailbox, connected anew; see ``open_transport``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kolibri_sdk.outbox.bounces import clear_bounced, settle_bounces
 from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
+from kolibri_sdk.outbox.evidence import confirm, look_again, prove, told_by_mail
 from kolibri_sdk.outbox.hold import cancel, release
 from kolibri_sdk.outbox.letter import BY_HAND, Letter, bytes_of, compose_again, post
 from kolibri_sdk.outbox.provoked import Provoked
@@ -48,11 +49,14 @@ __all__ = [
     "compose_again",
     "compose_anew",
     "compose_items",
+    "confirm",
     "enqueue",
     "find_uncertain",
+    "look_again",
     "open_recipients",
     "owner",
     "post",
+    "prove",
     "release",
     "resolve",
     "resolve_in",
@@ -62,4 +66,5 @@ __all__ = [
     "settle_bounces",
     "settle_error",
     "signature_of",
+    "told_by_mail",
 ]

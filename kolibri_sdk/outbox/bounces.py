@@ -101,6 +101,8 @@ def _settle(
     lost = [a for a in item.recipients if results.get(a, {}).get("status") == "bounced"]
     everybody = len(lost) == len(item.recipients)
     state = OutboxState.FAILED if everybody and item.state in _OVER else item.state
+    if state is OutboxState.UNCERTAIN:
+        state = OutboxState.SENT  # it must have gone out to come back from some of them
     error = "; ".join(_words(address, found[address]) for address in found)
     outbox.note_bounce(tx, item, results, state=state, error=error)
     if state is OutboxState.FAILED and item.state is not OutboxState.FAILED:

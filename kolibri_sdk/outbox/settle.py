@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,14 +12,22 @@ import sqlalchemy as sa
 
 from kolibri_sdk import clock
 from kolibri_sdk.errors import PermanentSendError, SendError, UncertainSendError
-from kolibri_sdk.model.mailbox import Mailbox, Retry, Uncertain
+from kolibri_sdk.model.mailbox import Mailbox, Retry, SentCopy, Uncertain
 from kolibri_sdk.model.message import MessageState
 from kolibri_sdk.model.outbox import Delivery, OutboxState
 from kolibri_sdk.model.stored import ActivityEntry, OutboxItem
 from kolibri_sdk.outbox.letter import BY_HAND
-from kolibri_sdk.store import activity, messages, outbox, worker
+from kolibri_sdk.store import activity, messages, outbox, sent_copies, worker
 
-__all__ = ["MOST_ATTEMPTS", "find_uncertain", "open_recipients", "owner", "settle", "settle_error"]
+__all__ = [
+    "MOST_ATTEMPTS",
+    "find_uncertain",
+    "open_recipients",
+    "owner",
+    "settle",
+    "settle_error",
+    "settle_proven",
+]
 
 MOST_ATTEMPTS = Retry().attempts  #: where the mailbox's file says nothing else
 _CLAIM_LIFETIME = timedelta(minutes=15)
@@ -34,11 +42,12 @@ class _Policy:
 
     retry: Retry = field(default_factory=Retry)
     uncertain: Uncertain = Uncertain.HOLD
+    sent_copy: SentCopy | None = None
 
     @classmethod
     def of(cls, mailbox: Mailbox | None) -> _Policy:
         side = mailbox.outbound if mailbox is not None else None
-        return cls() if side is None else cls(side.retry, side.uncertain)
+        return cls() if side is None else cls(side.retry, side.uncertain, side.sent_copy)
 
 
 def owner() -> str:
@@ -64,7 +73,7 @@ def settle(
     Who was refused for the moment (4yz) is tried again; the others have their fate. What a bounce
     said while the mail was handed over stays.
     """
-    item = _as_it_is(tx, item)
+    item, policy = _as_it_is(tx, item), _Policy.of(mailbox)
     results = _with(
         item, {one.address: (one.status, one.code, one.answer) for one in delivery.results}
     )
@@ -74,8 +83,8 @@ def settle(
         if result["status"] != "accepted"
     )
     if any(results[a]["status"] == "temporary" for a in item.recipients if a in results):
-        return _again(tx, item, refused, results, _Policy.of(mailbox).retry)
-    return _end(tx, item, _outcome(results), refused, results)
+        return _again(tx, item, refused, results, policy)
+    return _end(tx, item, _outcome(results), refused, results, policy)
 
 
 def settle_error(
@@ -91,9 +100,9 @@ def settle_error(
     told = dict.fromkeys(open_recipients(item), (status, error.code, error.what[:_LONGEST]))
     results = _with(item, told)
     if status == "permanent":
-        return _end(tx, item, _outcome(results), str(error), results)
+        return _end(tx, item, _outcome(results), str(error), results, policy)
     if status == "temporary":
-        return _again(tx, item, str(error), results, policy.retry)
+        return _again(tx, item, str(error), results, policy)
     return _uncertain(tx, item, str(error), results, policy)
 
 
@@ -152,18 +161,31 @@ def _outcome(results: Mapping[str, Mapping[str, Any]]) -> OutboxState:
     return OutboxState.SENT if taken else OutboxState.FAILED
 
 
+def settle_proven(
+    tx: sa.Connection,
+    item: OutboxItem,
+    results: Mapping[str, Mapping[str, Any]],
+    why: str,
+    mailbox: Mailbox | None,
+) -> bool:
+    """Write down that an uncertain mail, or one that waits to be sent again, has gone out."""
+    was = (OutboxState.UNCERTAIN, OutboxState.QUEUED)
+    told = f"nobody knew whether it went out; it did: {why}"
+    return _end(tx, item, _outcome(results), told, results, _Policy.of(mailbox), was) is not None
+
+
 def _again(
     tx: sa.Connection,
     item: OutboxItem,
     error: str,
     results: Mapping[str, Mapping[str, Any]],
-    retry: Retry,
+    policy: _Policy,
 ) -> OutboxState | None:
     tries = item.attempts + 1
-    if tries >= retry.attempts:
+    if tries >= policy.retry.attempts:
         told = f"gave up after {tries} tries; last: {error}"
-        return _end(tx, item, _outcome(results), told, results)
-    due = _next_try(tries, retry)
+        return _end(tx, item, _outcome(results), told, results, policy)
+    due = _next_try(tries, policy.retry)
     done = outbox.settle(tx, item, OutboxState.QUEUED, results=results, error=error, due_at=due)
     return OutboxState.QUEUED if done else None
 
@@ -189,7 +211,7 @@ def _uncertain(
         due = _next_try(tries, policy.retry)
         done = outbox.settle(tx, item, OutboxState.QUEUED, results=results, error=told, due_at=due)
         return OutboxState.QUEUED if done else None
-    return _end(tx, item, OutboxState.UNCERTAIN, error, results)
+    return _end(tx, item, OutboxState.UNCERTAIN, error, results, policy)
 
 
 def _end(
@@ -198,11 +220,15 @@ def _end(
     state: OutboxState,
     error: str,
     results: Mapping[str, Mapping[str, Any]],
+    policy: _Policy,
+    was: Sequence[OutboxState] = (OutboxState.SENDING,),
 ) -> OutboxState | None:
     # What is uncertain is due at once: for a look at whether something tells of it.
     due = clock.now() if state is OutboxState.UNCERTAIN else None
-    if not outbox.settle(tx, item, state, results=results, error=error, due_at=due):
+    if not outbox.settle(tx, item, state, results=results, error=error, due_at=due, was=was):
         return None
+    if state is OutboxState.SENT and policy.sent_copy is SentCopy.APPEND:
+        sent_copies.want(tx, item.id, item.mailbox)
     sent = state is OutboxState.SENT
     messages.save_outgoing(
         tx,

@@ -24,6 +24,7 @@ from kolibri_sdk.outbox import (
 )
 from kolibri_sdk.pipeline.backoff import OUTBOUND, note_error, note_success, pause
 from kolibri_sdk.pipeline.report import PassReport
+from kolibri_sdk.pipeline.sent_mail import is_proven
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.store import blobs, messages, outbox
 
@@ -137,7 +138,8 @@ class _Sending:
         MailboxError
             When the server wants no further mail now.
         """
-        waiting = list(reversed(items))
+        again = [one for one in items if is_proven(self._system, self._mailbox, one, self._report)]
+        waiting = [one for one in reversed(items) if one not in again]
         with self._system.store.write() as tx:
             claimed = self._claim(tx, waiting)
         while claimed is not None:

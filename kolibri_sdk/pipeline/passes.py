@@ -16,6 +16,7 @@ from kolibri_sdk.pipeline.outbound import compose_outbox, send_outbox
 from kolibri_sdk.pipeline.parse import parse_stored
 from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.rules import run_rules
+from kolibri_sdk.pipeline.sent_mail import copy_sent, find_evidence
 from kolibri_sdk.pipeline.system import System
 from kolibri_sdk.schedule import Stop
 from kolibri_sdk.store import ledger, overview, runs
@@ -111,7 +112,9 @@ def _work_off(system: System, chosen: Sequence[Mailbox], report: PassReport) -> 
     _guarded(report, lambda: compose_outbox(system, report))
     for mailbox in chosen:
         if mailbox.outbound is not None:
+            _guarded(report, lambda box=mailbox: find_evidence(system, box, report))
             _guarded(report, lambda box=mailbox: send_outbox(system, box, report))
+            _guarded(report, lambda box=mailbox: copy_sent(system, box, report))
 
 
 def _fetch_all(system: System, mailboxes: Sequence[Mailbox], report: PassReport) -> None:

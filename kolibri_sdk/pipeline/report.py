@@ -33,6 +33,7 @@ COUNTS = {
     "retried": "mails to be tried again later",
     "failed": "mails refused for good, or with a template that fails",
     "uncertain": "mails that may or may not have gone out",
+    "copied": "copies put into Sent folders",
 }
 
 

@@ -36,7 +36,9 @@ from kolibri_sdk.store.schema import message
 __all__ = [
     "Arrival",
     "Claimed",
+    "answer_to",
     "attachments_of",
+    "came_back",
     "claim_fetched",
     "finish",
     "finish_plainly",
@@ -245,6 +247,28 @@ def insert_outgoing(
             record_key=record.key if record else None,
         )
     )
+
+
+def came_back(tx: sa.Connection, message_id: str) -> int | None:
+    """The mail that came in with this Message-ID, which is one of ours; None where none did."""
+    query = sa.select(message.c.id).where(
+        message.c.message_id == message_id, message.c.direction == Direction.IN.value
+    )
+    return tx.scalar(query.order_by(message.c.id).limit(1))
+
+
+def answer_to(tx: sa.Connection, record: RecordKey, message_id: str, *, after: int) -> int | None:
+    """The first mail of a record that came in and names this Message-ID; None where none does."""
+    query = sa.select(message.c.id, message.c.in_reply_to, message.c.reference_ids).where(
+        message.c.entity == record.entity,
+        message.c.record_key == record.key,
+        message.c.direction == Direction.IN.value,
+        message.c.id > after,
+    )
+    for row in tx.execute(query.order_by(message.c.id)):
+        if message_id in (row.in_reply_to or ()) or message_id in (row.reference_ids or ()):
+            return int(row.id)
+    return None
 
 
 def mailbox_of(tx: sa.Connection, record: RecordKey) -> str | None:

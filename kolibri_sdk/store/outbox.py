@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from kolibri_sdk.store.schema import outbox
 
 __all__ = [
     "claim",
+    "claimed_at",
     "claimed_since",
     "claims",
     "due",
@@ -32,6 +33,7 @@ __all__ = [
     "save",
     "select",
     "settle",
+    "undecided",
 ]
 
 
@@ -97,6 +99,23 @@ def claimed_since(tx: sa.Connection, mailbox: str, since: datetime) -> int:
     return int(tx.execute(query).scalar_one())
 
 
+def claimed_at(tx: sa.Connection, number: int) -> datetime | None:
+    """When this mail was last taken for sending."""
+    at: datetime | None = tx.scalar(sa.select(outbox.c.claimed_at).where(outbox.c.id == number))
+    return at
+
+
+def undecided(tx: sa.Connection, mailbox: str, limit: int) -> list[OutboxItem]:
+    """Uncertain mails of a mailbox for which evidence is to be looked for now."""
+    query = sa.select(outbox).where(
+        outbox.c.mailbox == mailbox,
+        outbox.c.state == OutboxState.UNCERTAIN.value,
+        outbox.c.due_at <= clock.now(),
+    )
+    rows = tx.execute(query.order_by(outbox.c.due_at).limit(limit))
+    return [_item(row) for row in rows.mappings()]
+
+
 def claims(tx: sa.Connection) -> list[tuple[OutboxItem, str, datetime]]:
     """Mails that are being sent, by whom, and since when."""
     rows = tx.execute(sa.select(outbox).where(outbox.c.state == OutboxState.SENDING.value))
@@ -116,8 +135,12 @@ def settle(
     results: Mapping[str, Mapping[str, Any]] | None = None,
     error: str = "",
     due_at: datetime | None = None,
+    was: Sequence[OutboxState] = (OutboxState.SENDING,),
 ) -> bool:
-    """Write down what became of a claimed mail; False when it was settled before."""
+    """Write down what became of a claimed mail; False when it was settled before.
+
+    ``was`` are the states that it may have now.
+    """
     values: dict[str, Any] = {"state": state.value, "error": error, "claimed_by": None}
     if results is not None:
         values["results"] = {address: dict(result) for address, result in results.items()}
@@ -127,7 +150,7 @@ def settle(
         values["sent_at"] = clock.now()
     done = tx.execute(
         sa.update(outbox)
-        .where(outbox.c.id == item.id, outbox.c.state == OutboxState.SENDING.value)
+        .where(outbox.c.id == item.id, outbox.c.state.in_([state.value for state in was]))
         .values(**values)
     )
     return done.rowcount == 1

@@ -6,8 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from kolibri_sdk import clock
 from kolibri_sdk.store.ledger import WAITS
-from kolibri_sdk.store.schema import event, ledger, mailbox_state, message, outbox
+from kolibri_sdk.store.schema import event, ledger, mailbox_state, message, outbox, sent_copy
 
 __all__ = ["anything_waits", "count_messages", "count_outbox", "mailbox_fares", "rests"]
 
@@ -45,16 +46,18 @@ def mailbox_fares(tx: sa.Connection) -> dict[str, tuple[datetime | None, str]]:
 
 def anything_waits(tx: sa.Connection) -> bool:
     """Whether a pass may have anything to do: one question in place of one for each stage."""
-    return bool(tx.scalar(_ANYTHING))
+    return bool(tx.scalar(_ANYTHING, {"now": clock.now()}))
 
 
 _ANYTHING = sa.select(
     sa.or_(
+        sa.exists().where(outbox.c.state == "uncertain", outbox.c.due_at <= sa.bindparam("now")),
+        sa.exists().where(sent_copy.c.state == "due", sent_copy.c.due_at <= sa.bindparam("now")),
         *(
             sa.exists().where(table.c.state == state)
             for table, states in _WAITING.items()
             for state in states
-        )
+        ),
     )
 )
 

@@ -32,6 +32,7 @@ __all__ = [
     "rule_version",
     "ruleset",
     "run",
+    "sent_copy",
     "sequence",
     "suggestion",
     "user",
@@ -365,7 +366,21 @@ outbox = sa.Table(
     _column("error", Text, server_default=""),
     sa.Index("kolibri_outbox_by_state", "state", "due_at"),
     sa.Index("kolibri_outbox_by_mailbox", "mailbox", "created_at"),
+    sa.Index("kolibri_outbox_by_claim", "mailbox", "claimed_at"),
     sa.Index("kolibri_outbox_by_message", "message"),
+)
+
+#: A copy of a sent mail that is to lie in the Sent folder of its mailbox.
+sent_copy = sa.Table(
+    "kolibri_sent_copy",
+    metadata,
+    _column("outbox", BigId, primary_key=True, autoincrement=False),
+    _column("mailbox", Text),
+    _column("state", Text),  # due | filed | failed
+    _column("attempts", sa.Integer, server_default="0"),
+    _column("due_at", UtcDateTime),
+    _column("error", Text, server_default=""),
+    sa.Index("kolibri_sent_copy_by_state", "state", "mailbox", "due_at"),
 )
 
 #: An address that mails of ours came back from; with ``since``, automatic mail to it is held.

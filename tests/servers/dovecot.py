@@ -43,6 +43,12 @@ ssl_cert = <{folder}/server.pem
 ssl_key = <{folder}/server.key
 mail_location = maildir:~/Maildir
 mail_fsync = never
+namespace inbox {{
+  inbox = yes
+  mailbox Ausgang {{
+    special_use = \\Sent
+  }}
+}}
 mail_max_userip_connections = 100
 auth_mechanisms = {mechanisms}
 {oauth2}passdb {{
