@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from kolibri_sdk.archives import Archive, ArchivedMail, open_archive
-from kolibri_sdk.client.messages import moment
+from kolibri_sdk.client.moments import moment
 from kolibri_sdk.client.progress import ProgressBar, progress_bar
 from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.frames import chosen_columns, mail_frame

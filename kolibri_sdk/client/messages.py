@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date
 from typing import Any
 
 import pandas as pd
 
-from kolibri_sdk import clock
 from kolibri_sdk.client.message import MessageView
-from kolibri_sdk.errors import ConfigurationError
+from kolibri_sdk.client.moments import moment
 from kolibri_sdk.frames import (
     SUGGESTIONS,
     chosen_columns,
@@ -23,7 +22,7 @@ from kolibri_sdk.pipeline import System
 from kolibri_sdk.store import messages, past, suggestions
 from kolibri_sdk.store.schema import message as table
 
-__all__ = ["Messages", "moment"]
+__all__ = ["Messages"]
 
 
 class Messages:
@@ -156,17 +155,3 @@ class Messages:
         with self._system.store.read() as tx:
             rows = suggestions.select(tx, state=state, mailbox=mailbox)
         return frame_of(rows, SUGGESTIONS)
-
-
-def moment(value: str | date) -> datetime:
-    """ISO 8601, a date or a datetime as a moment; UTC where no zone is named."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{value!r} is no time", "Write ISO 8601, such as 2026-05-01 or 2026-05-01T08:00Z"
-            ) from error
-    if not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    return clock.utc(value if value.tzinfo else value.replace(tzinfo=UTC))

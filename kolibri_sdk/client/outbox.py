@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 import pandas as pd
 
 from kolibri_sdk import clock
 from kolibri_sdk.client.display import definition_table, listing
+from kolibri_sdk.client.moments import moment
 from kolibri_sdk.errors import ConfigurationError, NotFound, OperationalError
 from kolibri_sdk.frames import OUTBOX, frame_of
 from kolibri_sdk.model.entity import RecordKey
+from kolibri_sdk.model.outbox import OutboxState
 from kolibri_sdk.model.stored import OutboxItem
-from kolibri_sdk.outbox import cancel, release
+from kolibri_sdk.outbox import cancel, confirm, release, retry
 from kolibri_sdk.pipeline import System
 from kolibri_sdk.schedule import Stop
 from kolibri_sdk.store import messages, outbox, sent_copies
@@ -205,14 +207,46 @@ class Outbox:
         view.state  # noqa: B018 - raises where there is none
         return view
 
-    def frame(self, *, state: str | None = None, mailbox: str | None = None) -> pd.DataFrame:
-        """One row per mail; columns and dtypes as in ``kolibri_sdk.frames.OUTBOX``."""
+    def frame(
+        self,
+        *,
+        state: str | None = None,
+        mailbox: str | None = None,
+        to: str | None = None,
+        record: tuple[str, Any] | None = None,
+        since: str | date | None = None,
+    ) -> pd.DataFrame:
+        """The mails that meet the conditions, oldest first.
+
+        Parameters
+        ----------
+        state, mailbox : str, optional
+            As in the columns of these names.
+        to : str, optional
+            The address of a recipient, whatever its case.
+        record : tuple of (str, object), optional
+            Entity and key, such as ``("incident", 7)``.
+        since : str, date or datetime, optional
+            By when it was queued: ISO 8601, taken as UTC where it names no zone.
+
+        Returns
+        -------
+        DataFrame
+            One row per mail; columns and dtypes as in ``kolibri_sdk.frames.OUTBOX``.
+        """
         wanted = {"state": state, "mailbox": mailbox}
+        if record is not None:
+            wanted |= {"entity": record[0], "record_key": str(record[1])}
         conditions = [
             outbox_table.c[n] == value for n, value in wanted.items() if value is not None
         ]
+        if since is not None:
+            conditions.append(outbox_table.c.created_at >= moment(since))
         with self._system.store.read() as tx:
-            return frame_of(outbox.select(tx, *conditions), OUTBOX)
+            rows = outbox.select(tx, *conditions)
+        if to is not None:
+            rows = [row for row in rows if to.lower() in map(str.lower, row["recipients"])]
+        return frame_of(rows, OUTBOX)
 
     def release(self, mails: Iterable[int] | Literal["held"], *, mailbox: str | None = None) -> int:
         """Let held mails go out in the next pass; how many. No cap holds them again.
@@ -239,15 +273,61 @@ class Outbox:
         with self._system.store.write() as tx:
             return cancel(tx, self._numbers(tx, mails, mailbox), self._system.user)
 
+    def retry(
+        self, mails: Iterable[int] | Literal["failed", "uncertain"], *, mailbox: str | None = None
+    ) -> int:
+        """Have mails sent in the next pass, to those who did not get them; how many.
+
+        What is uncertain may then arrive twice, with the same Message-ID.
+
+        Parameters
+        ----------
+        mails : iterable of int, "failed" or "uncertain"
+            Numbers of outbox rows, or all that are in this state.
+        mailbox : str, optional
+            With a state, only of this one.
+
+        Raises
+        ------
+        NotFound
+            When there is no mail of such a number.
+        ConfigurationError
+            When one of them is neither failed, uncertain nor queued.
+        """
+        with self._system.store.write() as tx:
+            numbers = self._numbers(tx, mails, mailbox, ("failed", "uncertain"))
+            return retry(tx, numbers, self._system.user)
+
+    def confirm(self, mails: Iterable[int]) -> int:
+        """Say that uncertain mails have arrived: they count as sent; how many.
+
+        Raises
+        ------
+        NotFound
+            When there is no mail of such a number.
+        ConfigurationError
+            When one of them is not uncertain.
+        """
+        numbers = [self[int(number)].id for number in mails]
+        with self._system.store.write() as tx:
+            for number in numbers:
+                confirm(tx, number, self._system.user)
+        return len(numbers)
+
     def _numbers(
-        self, tx: Any, mails: Iterable[int] | Literal["held"], mailbox: str | None
+        self,
+        tx: Any,
+        mails: Iterable[int] | str,
+        mailbox: str | None,
+        states: tuple[str, ...] = ("held",),
     ) -> list[int]:
         if not isinstance(mails, str):
             return [int(number) for number in mails]
-        if mails != "held":
-            raise ConfigurationError(f"{mails!r} names no mails", 'Give numbers, or "held" for all')
+        if mails not in states:
+            named = " or ".join(f'"{state}"' for state in states)
+            raise ConfigurationError(f"{mails!r} names no mails", f"Give numbers, or {named}")
         name = self._system.mailbox(mailbox).name if mailbox is not None else None
-        return outbox.held(tx, name)
+        return outbox.in_state(tx, OutboxState(mails), name)
 
     def __repr__(self) -> str:
         states = self.frame()["state"].value_counts()

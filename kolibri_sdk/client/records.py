@@ -11,7 +11,7 @@ import pandas as pd
 from kolibri_sdk import clock
 from kolibri_sdk.client.display import definition_table
 from kolibri_sdk.client.message import stored_message
-from kolibri_sdk.client.messages import moment
+from kolibri_sdk.client.moments import moment
 from kolibri_sdk.client.writing import written_mail
 from kolibri_sdk.errors import NotFound
 from kolibri_sdk.frames import ACTIVITY, change_frame, frame_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kolibri_sdk.outbox.bounces import clear_bounced, settle_bounces
 from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
 from kolibri_sdk.outbox.evidence import confirm, look_again, prove, told_by_mail
-from kolibri_sdk.outbox.hold import cancel, release
+from kolibri_sdk.outbox.hold import cancel, release, retry
 from kolibri_sdk.outbox.letter import BY_HAND, Letter, bytes_of, compose_again, post
 from kolibri_sdk.outbox.provoked import Provoked
 from kolibri_sdk.outbox.recipients import (
@@ -61,6 +61,7 @@ __all__ = [
     "resolve",
     "resolve_in",
     "resolve_values",
+    "retry",
     "save_composed",
     "settle",
     "settle_bounces",

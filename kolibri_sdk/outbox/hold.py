@@ -1,4 +1,4 @@
-"""What a person does with mail that is held: let it go, or cancel it, one by one or all of it."""
+"""What a person does with mail in the outbox: let it go, cancel it, have it tried again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from kolibri_sdk.model.outbox import OutboxState
 from kolibri_sdk.model.stored import ActivityEntry, OutboxItem
 from kolibri_sdk.store import activity, allowance, messages, outbox
 
-__all__ = ["cancel", "release"]
+__all__ = ["cancel", "release", "retry"]
+
+_HAVE_IT = frozenset({"accepted", "delayed"})
 
 
 def release(tx: sa.Connection, numbers: Sequence[int]) -> int:
@@ -54,14 +56,45 @@ def cancel(tx: sa.Connection, numbers: Sequence[int], by: str) -> int:
     return len(items)
 
 
-def _entry(item: OutboxItem, by: str) -> ActivityEntry | None:
+def retry(tx: sa.Connection, numbers: Sequence[int], by: str) -> int:
+    """Have these mails, failed, uncertain or queued, sent in the next pass; how many.
+
+    They go to those who did not get them, with the Message-ID that they had. Their tries are
+    counted anew.
+
+    Raises
+    ------
+    NotFound
+        When there is no mail of such a number.
+    ConfigurationError
+        When one of them is neither failed, uncertain nor queued.
+    """
+    wanted = (OutboxState.FAILED, OutboxState.UNCERTAIN, OutboxState.QUEUED)
+    items = _in_state(tx, numbers, wanted, "tried again")
+    for item in items:
+        kept = {who: dict(one) for who, one in item.results.items() if one["status"] in _HAVE_IT}
+        outbox.move(tx, [item.id], OutboxState.QUEUED, due_at=clock.now(), attempts=0, results=kept)
+        messages.save_outgoing(tx, item.message, state=MessageState.QUEUED.value, error="")
+    noted = [one for one in items if one.state is not OutboxState.QUEUED]
+    entries = [
+        _entry(item, by, "mail_queued", "tried again")
+        for item in noted
+        if item.request.get("noted", True)
+    ]
+    activity.add(tx, [entry for entry in entries if entry is not None])
+    return len(items)
+
+
+def _entry(
+    item: OutboxItem, by: str, kind: str = "mail_cancelled", done: str = "cancelled"
+) -> ActivityEntry | None:
     if item.record is None:
         return None
     return ActivityEntry(
         record=item.record,
-        kind="mail_cancelled",
+        kind=kind,
         at=clock.now(),
-        text=f"To {', '.join(item.recipients)}: cancelled by {by}",
+        text=f"To {', '.join(item.recipients)}: {done} by {by}",
         author=by,
         message=item.message,
         cause=item.cause,
@@ -78,9 +111,29 @@ def _in_state(
         )
     for item in items:
         if item.state not in states:
-            named = " or ".join(state.value for state in states)
-            raise ConfigurationError(
-                f"Outbox mail {item.id} is {item.state.value} and cannot be {done}",
-                f"Name mails that are {named}: kolibri outbox list --state {states[0].value}",
-            )
+            raise _wrong_state(item, states, done)
     return items
+
+
+def _wrong_state(item: OutboxItem, states: Sequence[OutboxState], done: str) -> ConfigurationError:
+    if item.state is OutboxState.SENDING:
+        return ConfigurationError(
+            f"Outbox mail {item.id} is being sent just now and cannot be {done}",
+            f"See what becomes of it: kolibri outbox show {item.id}",
+        )
+    if item.state is OutboxState.SENT:
+        left = [who for who in item.recipients if _missed(item, who)]
+        told = f"; it did not reach {', '.join(left)}" if left else ""
+        return ConfigurationError(
+            f"Outbox mail {item.id} has been sent and cannot be {done}{told}",
+            "Write a new mail to whoever is to get it" if left else "",
+        )
+    named = " or ".join(state.value for state in states)
+    return ConfigurationError(
+        f"Outbox mail {item.id} is {item.state.value} and cannot be {done}",
+        f"Name mails that are {named}: kolibri outbox list --state {states[0].value}",
+    )
+
+
+def _missed(item: OutboxItem, who: str) -> bool:
+    return item.results.get(who, {}).get("status") not in _HAVE_IT

@@ -23,6 +23,7 @@ __all__ = [
     "due",
     "held",
     "held_because",
+    "in_state",
     "insert",
     "move",
     "note_bounce",
@@ -218,7 +219,12 @@ def move(tx: sa.Connection, numbers: Iterable[int], state: OutboxState, **values
 
 def held(tx: sa.Connection, mailbox: str | None = None) -> list[int]:
     """The numbers of the mails that are held, of this mailbox where one is named."""
-    query = sa.select(outbox.c.id).where(outbox.c.state == OutboxState.HELD.value)
+    return in_state(tx, OutboxState.HELD, mailbox)
+
+
+def in_state(tx: sa.Connection, state: OutboxState, mailbox: str | None = None) -> list[int]:
+    """The numbers of the mails in this state, of this mailbox where one is named."""
+    query = sa.select(outbox.c.id).where(outbox.c.state == state.value)
     if mailbox is not None:
         query = query.where(outbox.c.mailbox == mailbox)
     return list(tx.scalars(query.order_by(outbox.c.id)))
