@@ -44,6 +44,8 @@ class ActionScene:
     record: dict[str, Any] | None = None
     record_link: str = ""
     cause: str = ""
+    applied_by: str = ""  #: who had the rule applied by hand; empty where the poller did
+    again: int = 0  #: how often the rule has acted on this mail before, where that was wanted
     created: list[RecordKey] = field(default_factory=list)
     _written: dict[tuple[RecordKey, str], tuple[str, Any]] = field(default_factory=dict)
 
@@ -91,7 +93,7 @@ class ActionScene:
             mailbox=mailbox,
             template=template,
             to=to,
-            cause=f"message:{self.message.id}/rule:{rule.name}/{step}",
+            cause=f"message:{self.message.id}/rule:{rule.name}/{step}{self._occasion}",
             context=template_context(
                 self.rulebook,
                 mailbox.name,
@@ -111,6 +113,11 @@ class ActionScene:
             ),
         )
         return enqueue(self.tx, request)
+
+    @property
+    def _occasion(self) -> str:
+        """The same cause is never mailed about twice, unless somebody wants just that."""
+        return f"/again:{self.again}" if self.again else ""
 
     def _resolve(self, mail: SendMail, values: Mapping[str, Any]) -> Resolved:
         excluded = self.rulebook.own_addresses()
@@ -142,7 +149,7 @@ class ActionScene:
             kind=kind,
             at=clock.now(),
             text=text,
-            author=sender.address if kind == "created" else "",
+            author=self.applied_by or (sender.address if kind == "created" else ""),
             message=self.message.id,
             cause=self.cause,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kolibri_sdk.cli import (
+    apply,
     backtest,
     bounced,
     demonstrate,
@@ -21,6 +22,7 @@ from kolibri_sdk.cli.application import app
 
 __all__ = [
     "app",
+    "apply",
     "backtest",
     "bounced",
     "demonstrate",

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.client.applying import Application
 from kolibri_sdk.client.history import read_mail
 from kolibri_sdk.client.kolibri import Kolibri, RulesWarning, connect
 from kolibri_sdk.client.trying import InboundRule, InboundRules
 
-__all__ = ["InboundRule", "InboundRules", "Kolibri", "RulesWarning", "connect", "read_mail"]
+__all__ = [
+    "Application",
+    "InboundRule",
+    "InboundRules",
+    "Kolibri",
+    "RulesWarning",
+    "connect",
+    "read_mail",
+]

@@ -12,18 +12,20 @@ import pandas as pd
 
 import kolibri_sdk.model.rule as model
 from kolibri_sdk import actions
+from kolibri_sdk.client.applying import Application, left_out_of, mails_of
 from kolibri_sdk.client.gating import labels_of
 from kolibri_sdk.client.progress import progress_bar
 from kolibri_sdk.client.releasing import ReleasableRule
-from kolibri_sdk.errors import NotFound
+from kolibri_sdk.errors import ConfigurationError, NotFound
+from kolibri_sdk.frames import APPLICATIONS, frame_of
 from kolibri_sdk.lab import GateReport, Surroundings, Trial, backtest, check_gates
 from kolibri_sdk.model.entity import RecordKey
 from kolibri_sdk.model.gates import Gates
 from kolibri_sdk.model.rule import RuleState
-from kolibri_sdk.pipeline import System
+from kolibri_sdk.pipeline import System, silent
 from kolibri_sdk.rulebook import Rulebook
 from kolibri_sdk.sandbox import Sandbox
-from kolibri_sdk.store import past, users
+from kolibri_sdk.store import applications, past, users
 
 __all__ = ["InboundRule", "InboundRules"]
 
@@ -87,6 +89,75 @@ class InboundRule(ReleasableRule):
         """
         tried = self.model_copy(update={"state": RuleState.ACTIVE})
         return _try([tried], frame, self._system, progress, self._around)
+
+    def apply(
+        self,
+        frame: pd.DataFrame | Iterable[int],
+        *,
+        yes: bool = False,
+        mails: bool = True,
+        again: bool = False,
+        reason: str = "",
+    ) -> Application:
+        """Apply the rule to mail that is there already: a plan first, and on purpose.
+
+        The condition sees each mail as it came, and its record as it is now. A mail on which the
+        rule has acted is left out, whoever had it act; each is one transaction, so that a call
+        that was broken off is gone on with by the same call. The caps on mail hold.
+
+        Parameters
+        ----------
+        frame : DataFrame or iterable of int
+            Of ``k.messages.frame()``, or numbers of messages.
+        yes : bool
+            Do it at once; else ``.confirm()`` does.
+        mails : bool
+            Without them the rule writes to nobody, and no outgoing rule answers the changes.
+        again : bool
+            Also to mails on which the rule has acted before.
+        reason : str
+            Why; it is kept with who and when.
+
+        Returns
+        -------
+        Application
+            ``.plan``, ``.left_out``, ``.confirm()``, and afterwards ``.report``.
+
+        Raises
+        ------
+        ConfigurationError
+            When the rule belongs to no project, or its file says something else.
+
+        Examples
+        --------
+        >>> apply = k.rules["vpn"].apply(k.messages.frame(since="2026-05-01"))  # doctest: +SKIP
+        >>> apply.plan                                              # doctest: +SKIP
+        >>> apply.confirm().counts["applied"]                       # doctest: +SKIP
+        412
+        """
+        system = self._project()
+        saved = [one for one in system.rulebook.inbound_rules if one.digest == self.digest]
+        if not saved:
+            raise ConfigurationError(
+                f"{self.name} is not what its file says; what is applied has to be kept",
+                "Save it first: .save(), .shadow() or .promote(...)",
+            )
+        given = mails_of(system, frame)
+        left = left_out_of(system, self, given, again=again)
+        chosen = given[~given["id"].isin(left["message"])]
+        tried = self.model_copy(update={"state": RuleState.ACTIVE})
+        around = _surroundings(system, chosen, present=True)
+        trial = backtest([tried if mails else silent(tried)], chosen, system.sandbox, around)
+        made = Application(system, self, trial, left, mails=mails, again=again, reason=reason)
+        if yes:
+            made.confirm()
+        return made
+
+    def applications(self) -> pd.DataFrame:
+        """The mails that it was applied to by hand; as ``kolibri_sdk.frames.APPLICATIONS``."""
+        with self._project().store.read() as tx:
+            rows = applications.select(tx, self.name, self.mailbox)
+        return frame_of(rows, APPLICATIONS)
 
     def check(
         self,
@@ -229,13 +300,18 @@ def _sandbox() -> Sandbox:
     return Sandbox()
 
 
-def _surroundings(system: System, frame: pd.DataFrame) -> Surroundings:
-    """What a trial knows of a project, read by a connection that cannot write."""
+def _surroundings(system: System, frame: pd.DataFrame, *, present: bool = False) -> Surroundings:
+    """What a trial knows of a project, read by a connection that cannot write.
+
+    With ``present``, mails stand for their records as these are now, not as they were.
+    """
+    wanted = ((n, key, None if present else at) for n, key, at in _belonging(frame))
     book = system.rulebook
     with system.store.read_only() as tx:
         return replace(
             _described(book),
-            records=past.records_at(tx, system.tables, _belonging(frame)),
+            records=past.records_at(tx, system.tables, wanted),
+            tied=present,
             users=users.everybody(tx),
             actions=frozenset(actions.registered()),
         )

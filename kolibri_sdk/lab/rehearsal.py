@@ -23,7 +23,8 @@ class Rehearsal:
         self.mail = mail
         self.conflicts: list[dict[str, Any]] = []
         self._around = surroundings
-        self._record: RecordKey | None = mail.record if mail.grade in _ATTACHED else None
+        held = surroundings.tied or mail.grade in _ATTACHED
+        self._record: RecordKey | None = mail.record if held else None
         self._about = str(self._record) if self._record else ""
         self._entity = self._record.entity if self._record else ""
         self._fields: dict[str, Any] = dict(surroundings.records.get(mail.id) or {})

@@ -35,6 +35,9 @@ class Surroundings:
         Names that ``send_mail`` may name; None where that is not known.
     actions : frozenset of str, optional
         Names that ``call`` may name; None where that is not known.
+    tied : bool
+        Whether a mail stands for its record however it came to that, as for a rule that is
+        applied to mail already there; else only by the reference that it came with.
     root : Path, optional
         The folder that the files of rules are relative to, where golden examples are kept.
     """
@@ -46,6 +49,7 @@ class Surroundings:
     templates: frozenset[str] | None = None
     mailboxes: frozenset[str] | None = None
     actions: frozenset[str] | None = None
+    tied: bool = False
     root: Path | None = None
 
     def find(self, names: Iterable[str]) -> dict[str, User]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kolibri_sdk.pipeline.applying import Applied, applicable, apply_rule, silent
 from kolibri_sdk.pipeline.difference import Difference, Reason, ReconcileReport
 from kolibri_sdk.pipeline.grants import log_in
 from kolibri_sdk.pipeline.import_report import IMPORT_COUNTS, ImportReport
@@ -18,6 +19,7 @@ from kolibri_sdk.pipeline.writing import Asked, Written, write
 __all__ = [
     "COUNTS",
     "IMPORT_COUNTS",
+    "Applied",
     "ArchiveToImport",
     "Asked",
     "Difference",
@@ -30,6 +32,8 @@ __all__ = [
     "ReconcileReport",
     "System",
     "Written",
+    "applicable",
+    "apply_rule",
     "hold_after_restore",
     "import_mails",
     "log_in",
@@ -38,6 +42,7 @@ __all__ = [
     "rules_in_force",
     "run_pass",
     "run_passes",
+    "silent",
     "unproven",
     "write",
 ]

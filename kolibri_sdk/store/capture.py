@@ -19,8 +19,10 @@ __all__ = [
     "caused_by",
     "event_of",
     "finish",
+    "latest",
     "pending",
     "postgresql_function",
+    "silence",
     "watch",
     "watched",
 ]
@@ -43,6 +45,17 @@ def caused_by(tx: sa.Connection, why: Provenance) -> Iterator[None]:
     tx.execute(sa.insert(provenance).values(id=1, cause=cause))
     yield
     tx.execute(sa.delete(provenance))
+
+
+def latest(tx: sa.Connection) -> int:
+    """The number of the newest event; 0 where there is none."""
+    return tx.execute(sa.select(sa.func.max(event.c.id))).scalar() or 0
+
+
+def silence(tx: sa.Connection, why: Provenance, after: int) -> None:
+    """Let no outgoing rule answer what was written for this reason, behind this event."""
+    mine = sa.and_(event.c.id > after, event.c.state == "new", event.c.cause == str(why))
+    tx.execute(sa.update(event).where(mine).values(state="done"))
 
 
 def watched(tx: sa.Connection, entity: Entity) -> bool:
