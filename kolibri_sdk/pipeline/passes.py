@@ -153,8 +153,7 @@ def _note_run(system: System, report: PassReport) -> None:
     counts["mailboxes"] = {name: dict(of) for name, of in report.mailboxes.items()}
     counts["refused"] = report.not_done
     with system.store.write() as tx:
-        for name in report.resting:
-            ledger.save_folder_state(tx, name, "", last_success=report.finished_at, last_error="")
+        ledger.note_rest(tx, report.resting, report.finished_at)
         runs.add(
             tx,
             started_at=report.started_at,

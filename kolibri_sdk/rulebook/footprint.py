@@ -33,15 +33,17 @@ def footprint(folder: Path) -> tuple[_File, ...] | None:
 
 
 def _files(folder: str) -> Iterator[_File]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                facts = entry.stat()
-                yield entry.path, facts.st_mtime_ns, 0, facts.st_ino
-                yield from _files(entry.path)
-            elif entry.name.endswith(_READ) or entry.is_symlink():
-                facts = entry.stat()
-                if stat.S_ISREG(facts.st_mode):
-                    yield entry.path, facts.st_mtime_ns, facts.st_size, facts.st_ino
+    folders = [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    facts = entry.stat()
+                    yield entry.path, facts.st_mtime_ns, 0, facts.st_ino
+                    folders.append(entry.path)
+                elif entry.name.endswith(_READ) or entry.is_symlink():
+                    facts = entry.stat()
+                    if stat.S_ISREG(facts.st_mode):
+                        yield entry.path, facts.st_mtime_ns, facts.st_size, facts.st_ino

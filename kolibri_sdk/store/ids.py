@@ -23,8 +23,13 @@ def take(tx: sa.Connection, name: str, count: int) -> list[int]:
         # Sequences are not transactional: no writer waits for another one's commit.
         drawn = sa.text("select nextval(:name) from generate_series(1, :count)")
         return list(tx.execute(drawn, {"name": f"kolibri_{name}_ids", "count": count}).scalars())
-    grown = sa.update(sequence).where(sequence.c.name == name)
-    after = tx.execute(
-        grown.values(next=sequence.c.next + count).returning(sequence.c.next)
-    ).scalar_one()
+    after = tx.execute(_GROWN, {"which": name, "by": count}).scalar_one()
     return list(range(after - count, after))
+
+
+_GROWN = (
+    sa.update(sequence)
+    .where(sequence.c.name == sa.bindparam("which"))
+    .values(next=sequence.c.next + sa.bindparam("by", type_=sa.Integer))
+    .returning(sequence.c.next)
+)

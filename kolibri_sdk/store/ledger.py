@@ -24,6 +24,7 @@ __all__ = [
     "in_folder",
     "known_contents",
     "mark_done",
+    "note_rest",
     "save_folder_state",
     "settle",
     "states",
@@ -263,3 +264,16 @@ def save_folder_state(tx: sa.Connection, mailbox: str, folder: str, **values: An
     """Set these columns of the folder's state, whether or not it has one."""
     insert = upsert(tx, mailbox_state).values(mailbox=mailbox, folder=folder, **values)
     tx.execute(insert.on_conflict_do_update(index_elements=["mailbox", "folder"], set_=values))
+
+
+def note_rest(tx: sa.Connection, mailboxes: Iterable[str], at: datetime) -> None:
+    """Note that these mailboxes, which were read before, are well, and hold nothing new."""
+    if rows := [{"box": name, "at": at} for name in mailboxes]:
+        tx.execute(_RESTED, rows)
+
+
+_RESTED = (
+    sa.update(mailbox_state)
+    .where(mailbox_state.c.mailbox == sa.bindparam("box"), mailbox_state.c.folder == "")
+    .values(last_success=sa.bindparam("at"), last_error="")
+)

@@ -25,15 +25,19 @@ def add(
     """Enter one pass; its id."""
     number = ids.take(tx, "run", 1)[0]
     tx.execute(
-        sa.insert(run).values(
-            id=number,
-            started_at=started_at,
-            finished_at=finished_at,
-            counts=dict(counts),
-            errors=list(errors),
-        )
+        _INSERT,
+        {
+            "id": number,
+            "started_at": started_at,
+            "finished_at": finished_at,
+            "counts": dict(counts),
+            "errors": list(errors),
+        },
     )
     return number
+
+
+_INSERT = sa.insert(run)  # once for all: every pass enters a run
 
 
 def select(tx: sa.Connection, limit: int = 1000) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from kolibri_sdk.store import Store, ledger
+from kolibri_sdk.store import Store, ledger, overview
+from kolibri_sdk.store.column_types import UtcDateTime
 from kolibri_sdk.store.ledger import Entry, FolderState
 from tests.store.conftest import MOMENT
 
@@ -154,3 +155,30 @@ def test_of_two_that_fetched_the_same_mail_one_stores_it(store: Store, second: S
                 waiting.result(timeout=0.3)
             ledger.settle(tx, *PLACE, [Entry("1", "stored", "a", 1)])
         assert waiting.result(timeout=10) == ["2"]
+
+
+def test_a_mailbox_at_rest_is_well_from_then_on_and_no_other(store: Store) -> None:
+    with store.write() as tx:
+        for name in ("support", "sales", "hr"):
+            ledger.save_folder_state(tx, name, "", last_success=MOMENT, last_error="refused")
+
+        ledger.note_rest(tx, ["support", "hr"], MOMENT + timedelta(minutes=1))
+
+        assert overview.mailbox_fares(tx) == {
+            "support": (MOMENT + timedelta(minutes=1), ""),
+            "sales": (MOMENT, "refused"),
+            "hr": (MOMENT + timedelta(minutes=1), ""),
+        }
+        ledger.note_rest(tx, [], MOMENT)
+
+
+def test_one_question_tells_whether_anything_waits(store: Store) -> None:
+    with store.write() as tx:
+        assert not overview.anything_waits(tx)
+        tx.execute(
+            sa.text(
+                "insert into kolibri_event (entity, record_key, kind, at, state) "
+                "values ('incident', '1', 'insert', :at, 'new')"
+            ).bindparams(sa.bindparam("at", MOMENT, UtcDateTime())),
+        )
+        assert overview.anything_waits(tx)
