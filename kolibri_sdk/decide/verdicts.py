@@ -55,6 +55,7 @@ def with_values(decision: Decision, outcomes: Mapping[str, Outcome]) -> Decision
                 reason=f"{path}: {outcome.error}",
                 line=outcome.line,
                 column=outcome.column,
+                script=path,
                 values={},
             )
         values[path] = outcome.value

@@ -36,6 +36,7 @@ class Decision:
     reason: str = ""
     line: int | None = None
     column: int | None = None
+    script: str = "when"  #: the expression that line and column lie in, such as ``to.0``
     micros: float = 0.0
     shadow: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)

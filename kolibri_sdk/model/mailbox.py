@@ -251,6 +251,11 @@ class MailboxDocument(Document):
     notices_per_hour: int = Field(
         60, ge=1, description="automatic mails in an hour to one address that did not cause them"
     )
+    notices_per_hour_of_a_rule: int = Field(
+        500,
+        ge=1,
+        description="mails of one outgoing rule in an hour; more are held together, as a plan",
+    )
 
     @model_validator(mode="after")
     def _some_side(self) -> MailboxDocument:

@@ -29,6 +29,7 @@ class Spent:
     address: str  #: lower case
     thread: str = ""  #: the subject of that mail, without what changes from mail to mail
     record: str | None = None  #: which it is about
+    rule: str = ""  #: of an outgoing rule: ``incident/group-changed``
 
     @property
     def domain(self) -> str:

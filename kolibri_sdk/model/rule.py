@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from kolibri_sdk.model.document import Document
+from kolibri_sdk.model.duration import Duration
 
 __all__ = [
     "Action",
@@ -18,6 +19,7 @@ __all__ = [
     "CallAction",
     "Change",
     "CreateRecord",
+    "Digest",
     "Example",
     "InboundRule",
     "InboundRuleDocument",
@@ -192,6 +194,15 @@ class Change(Document):
     change: str
 
 
+class Digest(Document):
+    """Several changes in one mail: from the first on they are gathered that long."""
+
+    every: Duration = Field(description="how long changes are gathered: 1 hour")
+    per: Literal["recipient", "record"] = Field(
+        "recipient", description="one mail per recipient, or one per recipient and record"
+    )
+
+
 class OutboundRuleDocument(Document):
     """``rules/outbound/ENTITY/NAME.yaml``."""
 
@@ -203,18 +214,32 @@ class OutboundRuleDocument(Document):
     to: tuple[Recipient, ...] = Field(min_length=1)
     template: str
     mailbox: str
+    delay: Duration | None = Field(
+        None, description="the mail waits that long; then `when` is asked again: 10 minutes"
+    )
+    gather: Digest | None = Field(
+        None, alias="digest", description="changes are gathered into one mail: 1 hour"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _single_values(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        if isinstance(data.get("digest"), str):
+            data = {**data, "digest": {"every": data["digest"]}}
         singles = {
             name: [data[name]]
             for name in ("on", "to")
             if name in data and not isinstance(data[name], list | tuple)
         }
         return {**data, **singles}
+
+    @model_validator(mode="after")
+    def _waits_in_one_way(self) -> OutboundRuleDocument:
+        if self.delay is not None and self.gather is not None:
+            raise ValueError("a rule has delay or digest, not both")
+        return self
 
 
 class OutboundRule(OutboundRuleDocument):
@@ -230,7 +255,15 @@ class OutboundRule(OutboundRuleDocument):
     @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that changes what the rule does (not its state)."""
-        return _digest(self, "name", "entity", "order", "on", "when", "to", "template", "mailbox")
+        names = ["name", "entity", "order", "on", "when", "to", "template", "mailbox"]
+        # What a rule does not say leaves the digests as they were before it could be said.
+        names += [name for name in ("delay", "gather") if getattr(self, name) is not None]
+        return _digest(self, *names)
+
+    @property
+    def full_name(self) -> str:
+        """Entity and name, such as ``incident/group-changed``: rules of two may share a name."""
+        return f"{self.entity}/{self.name}"
 
     def scripts(self) -> dict[str, str]:
         """The JavaScript expressions of its recipients, by path such as ``to.0``."""

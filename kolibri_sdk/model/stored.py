@@ -182,6 +182,8 @@ class OutboxItem:
     due_at: datetime | None = None
     error: str = ""
     blob: str | None = None
+    rule: str = ""  #: of an outgoing rule: ``incident/group-changed``
+    bulk: int | None = None  #: held together with others: the number of the first of them
 
 
 @dataclass(frozen=True, slots=True)

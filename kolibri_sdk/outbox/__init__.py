@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kolibri_sdk.outbox.bounces import clear_bounced, settle_bounces
-from kolibri_sdk.outbox.enqueue import MailRequest, Queued, enqueue
+from kolibri_sdk.outbox.caps import WINDOW as HOUR
+from kolibri_sdk.outbox.enqueue import Bulk, MailRequest, Queued, enqueue, enqueue_all
 from kolibri_sdk.outbox.evidence import confirm, look_again, prove, told_by_mail
 from kolibri_sdk.outbox.hold import cancel, release, retry
 from kolibri_sdk.outbox.letter import BY_HAND, Letter, bytes_of, compose_again, post
@@ -14,6 +15,9 @@ from kolibri_sdk.outbox.recipients import (
     Dropped,
     Person,
     Resolved,
+    StoredUsers,
+    faulty_recipient,
+    named_in,
     resolve,
     resolve_in,
     resolve_values,
@@ -31,8 +35,10 @@ from kolibri_sdk.outbox.signature import Signature, signature_of
 
 __all__ = [
     "BY_HAND",
+    "HOUR",
     "MOST_ATTEMPTS",
     "NOBODY",
+    "Bulk",
     "Composed",
     "Directory",
     "Dropped",
@@ -43,6 +49,7 @@ __all__ = [
     "Queued",
     "Resolved",
     "Signature",
+    "StoredUsers",
     "bytes_of",
     "cancel",
     "clear_bounced",
@@ -51,8 +58,11 @@ __all__ = [
     "compose_items",
     "confirm",
     "enqueue",
+    "enqueue_all",
+    "faulty_recipient",
     "find_uncertain",
     "look_again",
+    "named_in",
     "open_recipients",
     "owner",
     "post",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,7 +16,15 @@ from kolibri_sdk.outbox.provoked import Provoked
 from kolibri_sdk.outbox.recipients import Person
 from kolibri_sdk.store import allowance, restores
 
-__all__ = ["MOST_DEPTH", "WINDOW", "Held", "spent_by", "why_held"]
+__all__ = [
+    "MOST_DEPTH",
+    "WINDOW",
+    "Allowances",
+    "Held",
+    "beyond_cap",
+    "spent_by",
+    "why_held",
+]
 
 WINDOW = timedelta(hours=1)
 MOST_DEPTH = 3  #: automatic mails that follow from one another without a person between them
@@ -30,7 +39,11 @@ class Held:
 
 
 def spent_by(
-    mailbox: Mailbox, person: Person, provoked: Provoked | None, record: RecordKey | None
+    mailbox: Mailbox,
+    person: Person,
+    provoked: Provoked | None,
+    record: RecordKey | None,
+    rule: str = "",
 ) -> Spent:
     """How a mail to this person counts towards the caps."""
     address = person.address.address.lower()
@@ -41,7 +54,38 @@ def spent_by(
         address=address,
         thread=provoked.thread if provoked else "",
         record=str(record) if record else None,
+        rule=rule,
     )
+
+
+class Allowances:
+    """What mails have gone out lately, with those of the batch at hand.
+
+    Notices are counted for many addresses with one question; answers, of which there are few, one
+    by one, so a batch with a mail that another one provoked is of that mail alone.
+    """
+
+    def __init__(self, tx: sa.Connection) -> None:
+        self._tx = tx
+        self._since = clock.now() - WINDOW
+        self._notices: dict[tuple[str, str], int] = {}
+
+    def look_up(self, mailbox: Mailbox, people: Iterable[Person]) -> None:
+        """Read at once how many notices these people had."""
+        addresses = {person.address.address.lower() for person in people}
+        had = allowance.of_addresses(self._tx, mailbox.name, "notice", addresses, self._since)
+        self._notices |= {(mailbox.name, one): had.get(one, 0) for one in addresses}
+
+    def spend(self, spent: Spent) -> None:
+        """Count a mail that will go out."""
+        if spent.kind == "notice":
+            self._notices[spent.mailbox, spent.address] += 1
+
+    def had(self, spent: Spent) -> Mapping[str, int]:
+        """How many such mails there were: to the address; of answers in further ways."""
+        if spent.kind == "notice":
+            return {"address": self._notices[spent.mailbox, spent.address]}
+        return allowance.count(self._tx, spent, self._since)
 
 
 def why_held(
@@ -50,6 +94,7 @@ def why_held(
     person: Person,
     provoked: Provoked | None,
     record: RecordKey | None,
+    allowances: Allowances,
 ) -> Held | None:
     """Why a mail to this person must wait for somebody to look at it; None where it may go."""
     if provoked is not None:
@@ -64,7 +109,11 @@ def why_held(
                 "kolibri outbox release",
             )
     spent = spent_by(mailbox, person, provoked, record)
-    had = allowance.count(tx, spent, clock.now() - WINDOW)
+    return beyond_cap(mailbox, spent, allowances.had(spent))
+
+
+def beyond_cap(mailbox: Mailbox, spent: Spent, had: Mapping[str, int]) -> Held | None:
+    """Why a mail would exceed a cap of the mailbox, given what there was in the last hour."""
     caps = [("address", "notices_per_hour", f"{spent.address} had {{}} automatic mails")]
     if spent.kind == "answer":
         caps = [

@@ -18,6 +18,7 @@ from kolibri_sdk.pipeline.report import PassReport
 from kolibri_sdk.pipeline.rules import run_rules
 from kolibri_sdk.pipeline.sent_mail import copy_sent, find_evidence
 from kolibri_sdk.pipeline.system import System
+from kolibri_sdk.pipeline.waiting import run_waiting
 from kolibri_sdk.schedule import Stop
 from kolibri_sdk.store import ledger, overview, runs
 
@@ -109,6 +110,7 @@ def _work_off(system: System, chosen: Sequence[Mailbox], report: PassReport) -> 
         _guarded(report, lambda box=mailbox: run_rules(system, box, report))
     _guarded(report, lambda: parse_stored(system, names, report))
     _guarded(report, lambda: run_events(system, report))
+    _guarded(report, lambda: run_waiting(system, report))
     _guarded(report, lambda: compose_outbox(system, report))
     for mailbox in chosen:
         if mailbox.outbound is not None:

@@ -28,6 +28,7 @@ COUNTS = {
     "events": "changes of records looked at",
     "queued": "mails put into the outbox",
     "held": "of these, held back: a cap, a loop, a stranger, a bounced address",
+    "waiting": "mails that wait for a delay or a digest",
     "bounced": "recipients whom a mail of ours did not reach, as a bounce told",
     "sent": "mails sent",
     "retried": "mails to be tried again later",

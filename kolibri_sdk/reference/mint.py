@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,10 @@ class Carriers:
     number: str = ""
     tag: str = ""
 
+    def as_json(self) -> dict[str, Any]:
+        """All of it by name, from which it can be made again."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @property
     def thread_id(self) -> str | None:
         """A second id with the same token, for References: it outlives a new Message-ID."""
@@ -40,13 +45,23 @@ class Carriers:
 
 
 def mint_carriers(
-    tx: sa.Connection, mailbox: Mailbox, entity: Entity, key: RecordKey, record: dict[str, Any]
+    tx: sa.Connection,
+    mailbox: Mailbox,
+    entity: Entity,
+    key: RecordKey,
+    record: Mapping[str, Any],
+    signing: tuple[int, bytes] | None = None,
 ) -> Carriers:
     """A new token for a mail about this record, in all its carriers.
 
     Where no token has room for the record's key, the Message-ID alone leads back to the record.
+
+    Parameters
+    ----------
+    signing : tuple of int and bytes, optional
+        Id and secret of the key that signs, where it was read before for many mails.
     """
-    key_id, secret = keys.current(tx)
+    key_id, secret = signing or keys.current(tx)
     number = str(record.get(entity.number) or "") if entity.number else ""
     try:
         token = mint(key, key_id, secret)

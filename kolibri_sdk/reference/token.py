@@ -99,7 +99,7 @@ def subject_tag(record: RecordKey, secret: bytes) -> str:
 
 
 def _sign(body: bytes, secret: bytes) -> bytes:
-    return hmac.new(secret, b"kolibri reference 1\0" + body, hashlib.sha256).digest()[:_SIGNATURE]
+    return hmac.digest(secret, b"kolibri reference 1\0" + body, "sha256")[:_SIGNATURE]
 
 
 def _entity_hash(name: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kolibri_sdk.errors import Problem
 from kolibri_sdk.model.binding import SHAPES
+from kolibri_sdk.model.change import CHANGE_SHAPES
 from kolibri_sdk.model.entity import Entity
 from kolibri_sdk.model.rule import Action, Change, InboundRule, OutboundRule, RuleState
 from kolibri_sdk.model.template import Template, fallbacks
@@ -85,9 +86,9 @@ def _shapes(rulebook: Rulebook) -> dict[str, Any]:
     """What variables hold; of records, where the fields of all entities are known."""
     entities = rulebook.entities.values()
     if not entities or not all(entity.fields for entity in entities):
-        return {"message": SHAPES}
+        return {"message": SHAPES, **CHANGE_SHAPES}
     fields = {name: "any" for entity in entities for name in (entity.key, *entity.fields)}
-    return {"message": SHAPES, "record": fields, "old": fields}
+    return {"message": SHAPES, "record": fields, "old": fields, **CHANGE_SHAPES}
 
 
 def _expressions(rule: _Rule) -> Iterator[tuple[str, str]]:

@@ -47,6 +47,8 @@ def schema() -> dict[str, Any]:
         definitions[name].update(minProperties=1, maxProperties=1)
     for name, key in _LIST_OR_SINGLE:
         _allow_single(definitions[name]["properties"], key)
+    digest = definitions["OutboundRuleDocument"]["properties"]["digest"]
+    digest["anyOf"].insert(0, definitions["Digest"]["properties"]["every"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A file in rules/: an incoming or outgoing rule, a mailbox, or an entity",

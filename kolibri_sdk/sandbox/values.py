@@ -32,13 +32,14 @@ class Script:
     source : str
         The expression; it may span lines. Statements, and anything that would reach out of the
         brackets it is put into, are syntax errors.
-    expects : {"boolean", "value"}
+    expects : {"boolean", "value", "recipients"}
         ``boolean``: true or false, anything else is an error. ``value``: plain JSON data.
+        ``recipients``: the same, but ``undefined`` is an error, too.
     """
 
     id: str
     source: str
-    expects: Literal["boolean", "value"] = "boolean"
+    expects: Literal["boolean", "value", "recipients"] = "boolean"
 
 
 @dataclass(frozen=True, slots=True)

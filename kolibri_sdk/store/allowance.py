@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from kolibri_sdk import clock
 from kolibri_sdk.model.outbox import Spent
+from kolibri_sdk.store.dialect import query_in_chunks
 from kolibri_sdk.store.schema import allowance
 
-__all__ = ["count", "give_back", "note"]
+__all__ = ["count", "give_back", "note", "of_addresses", "of_rules"]
 
 
-def note(tx: sa.Connection, number: int, spent: Iterable[Spent], since: datetime) -> None:
-    """Count these recipients of an outbox row; what is older than ``since`` is forgotten."""
+def note(tx: sa.Connection, spent: Sequence[tuple[int, Spent]], since: datetime) -> None:
+    """Count these recipients, each of an outbox row; what is older than ``since`` is forgotten."""
+    if not spent:
+        return
+    now = clock.now()
     rows = [
         {
             "outbox": number,
@@ -25,18 +29,50 @@ def note(tx: sa.Connection, number: int, spent: Iterable[Spent], since: datetime
             "domain": one.domain,
             "thread": one.thread,
             "record": one.record,
-            "at": clock.now(),
+            "at": now,
+            "rule": one.rule or None,
         }
-        for one in spent
+        for number, one in spent
     ]
-    if not rows:
-        return
     for mailbox, kind in {(one["mailbox"], one["kind"]) for one in rows}:
         old = sa.delete(allowance).where(
             allowance.c.mailbox == mailbox, allowance.c.kind == kind, allowance.c.at < since
         )
         tx.execute(old)
     tx.execute(sa.insert(allowance), rows)
+
+
+def of_addresses(
+    tx: sa.Connection, mailbox: str, kind: str, addresses: Iterable[str], since: datetime
+) -> dict[str, int]:
+    """How many such mails each of these addresses had since then; those that had none left out."""
+    found: dict[str, int] = {}
+    for chunk in query_in_chunks(addresses):
+        query = (
+            sa.select(allowance.c.address, sa.func.count())
+            .where(
+                allowance.c.mailbox == mailbox,
+                allowance.c.kind == kind,
+                allowance.c.at >= since,
+                allowance.c.address.in_(chunk),
+            )
+            .group_by(allowance.c.address)
+        )
+        found.update((address, number) for address, number in tx.execute(query))
+    return found
+
+
+def of_rules(tx: sa.Connection, rules: Iterable[str], since: datetime) -> dict[str, int]:
+    """How many mails each of these outgoing rules has sent since then, a recipient each."""
+    found: dict[str, int] = {}
+    for chunk in query_in_chunks(rules):
+        query = (
+            sa.select(allowance.c.rule, sa.func.count())
+            .where(allowance.c.rule.in_(chunk), allowance.c.at >= since)
+            .group_by(allowance.c.rule)
+        )
+        found.update((rule, number) for rule, number in tx.execute(query) if rule is not None)
+    return found
 
 
 def give_back(tx: sa.Connection, numbers: Iterable[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,14 +12,16 @@ import sqlalchemy as sa
 from kolibri_sdk.model.entity import Entity, RecordKey
 from kolibri_sdk.model.provenance import Provenance
 from kolibri_sdk.model.stored import RecordEvent
-from kolibri_sdk.store.dialect import take_turns
+from kolibri_sdk.store.dialect import query_in_chunks, take_turns
 from kolibri_sdk.store.schema import event, provenance
 
 __all__ = [
     "caused_by",
     "event_of",
     "finish",
+    "finish_many",
     "latest",
+    "of_numbers",
     "pending",
     "postgresql_function",
     "silence",
@@ -229,3 +231,31 @@ def finish(tx: sa.Connection, number: int, *, error: str = "") -> bool:
         sa.update(event).where(event.c.id == number, event.c.state != "done").values(**values)
     )
     return moved.rowcount == 1
+
+
+def finish_many(tx: sa.Connection, faults: Mapping[int, str]) -> set[int]:
+    """Mark events as done; those that nobody else had done before.
+
+    Parameters
+    ----------
+    faults : mapping of int to str
+        By the number of each event, what went wrong in it that no second try would mend; else "".
+    """
+    mine: set[int] = set()
+    for chunk in query_in_chunks(faults):
+        update = sa.update(event).where(event.c.id.in_(chunk), event.c.state != "done")
+        mine |= set(tx.scalars(update.values(state="done", error="").returning(event.c.id)))
+    told = [{"number": number, "why": faults[number]} for number in mine if faults[number]]
+    if told:
+        update = sa.update(event).where(event.c.id == sa.bindparam("number"))
+        tx.execute(update.values(error=sa.bindparam("why")), told)
+    return mine
+
+
+def of_numbers(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, RecordEvent]:
+    """Events by their numbers."""
+    found: dict[int, RecordEvent] = {}
+    for chunk in query_in_chunks(dict.fromkeys(numbers)):
+        rows = tx.execute(sa.select(event).where(event.c.id.in_(chunk)))
+        found.update((row.id, event_of(row)) for row in rows)
+    return found

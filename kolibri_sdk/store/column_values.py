@@ -95,12 +95,22 @@ def as_plain(value: Any) -> Any:
     return str(value)
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def from_trigger(table: sa.Table, field: str, value: Any) -> Any:
     """A column's value as a trigger wrote it into JSON, in the form that reading it has."""
-    kind = table.c[field].type if field in table.c else None
+    column = table.c.get(field)
+    kind = column.type if column is not None else None
     if isinstance(kind, sa.LargeBinary):
         return None
+    if type(value) in _PLAIN and not isinstance(kind, _WRITTEN_OTHERWISE):
+        return value
     return as_plain(_meaning(_meant(kind), value))
+
+
+#: Types of columns whose values a trigger may write otherwise than they are read.
+_WRITTEN_OTHERWISE = (Loose, sa.Boolean, sa.JSON, sa.DateTime, UtcDateTime)
 
 
 def _meant(kind: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,6 +36,7 @@ from kolibri_sdk.store.schema import message
 __all__ = [
     "Arrival",
     "Claimed",
+    "Outgoing",
     "answer_to",
     "attachments_of",
     "came_back",
@@ -44,6 +45,7 @@ __all__ = [
     "finish_plainly",
     "get",
     "get_many",
+    "insert_all_outgoing",
     "insert_attachments",
     "insert_fetched",
     "insert_outgoing",
@@ -202,51 +204,62 @@ def latest_known(tx: sa.Connection) -> int:
     return tx.execute(sa.select(sa.func.max(message.c.id))).scalar() or 0
 
 
-def insert_outgoing(
-    tx: sa.Connection,
-    *,
-    number: int,
-    mailbox: str,
-    message_id: str,
-    sender: Address,
-    to: Sequence[Address],
-    record: RecordKey | None,
-    cc: Sequence[Address] = (),
-    cause: int | None = None,
-    state: MessageState = MessageState.QUEUED,
-    depth: int = 0,
-) -> None:
-    """Enter a mail that is to go out, before it is rendered.
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A mail that is to go out, before it is rendered.
 
-    Parameters
-    ----------
-    cause : int, optional
-        The message that it answers.
-    depth : int
-        How many automatic mails there are from the last one that a person wrote, this included.
+    ``cause`` is the message that it answers, ``depth`` how many automatic mails there are from the
+    last one that a person wrote, this included.
     """
-    parent = get(tx, cause) if cause is not None else None
-    answers = [parent.message_id] if parent and parent.message_id else []
-    tx.execute(
-        sa.insert(message).values(
-            id=number,
-            direction=Direction.OUT.value,
-            mailbox=mailbox,
-            state=state.value,
-            depth=depth,
-            stored_at=clock.now(),
-            message_id=message_id,
-            in_reply_to=answers,
-            reference_ids=[*parent.references, *answers] if parent else [],
-            from_address=sender.address,
-            from_name=sender.name,
-            to_addresses=_people(to),
-            cc_addresses=_people(cc),
-            size=0,
-            entity=record.entity if record else None,
-            record_key=record.key if record else None,
+
+    number: int
+    mailbox: str
+    message_id: str
+    sender: Address
+    to: Sequence[Address]
+    record: RecordKey | None = None
+    cc: Sequence[Address] = ()
+    cause: int | None = None
+    state: MessageState = MessageState.QUEUED
+    depth: int = 0
+
+
+def insert_outgoing(tx: sa.Connection, **values: Any) -> None:
+    """Enter a mail that is to go out; the values are those of ``Outgoing``."""
+    insert_all_outgoing(tx, [Outgoing(**values)])
+
+
+def insert_all_outgoing(tx: sa.Connection, mails: Sequence[Outgoing]) -> None:
+    """Enter mails that are to go out, before they are rendered."""
+    if not mails:
+        return
+    parents = get_many(tx, {mail.cause for mail in mails if mail.cause is not None})
+    now = clock.now()
+    rows = []
+    for mail in mails:
+        parent = parents.get(mail.cause) if mail.cause is not None else None
+        answers = [parent.message_id] if parent and parent.message_id else []
+        rows.append(
+            {
+                "id": mail.number,
+                "direction": Direction.OUT.value,
+                "mailbox": mail.mailbox,
+                "state": mail.state.value,
+                "depth": mail.depth,
+                "stored_at": now,
+                "message_id": mail.message_id,
+                "in_reply_to": answers,
+                "reference_ids": [*parent.references, *answers] if parent else [],
+                "from_address": mail.sender.address,
+                "from_name": mail.sender.name,
+                "to_addresses": _people(mail.to),
+                "cc_addresses": _people(mail.cc),
+                "size": 0,
+                "entity": mail.record.entity if mail.record else None,
+                "record_key": mail.record.key if mail.record else None,
+            }
         )
-    )
+    tx.execute(sa.insert(message), rows)
 
 
 def came_back(tx: sa.Connection, message_id: str) -> int | None:

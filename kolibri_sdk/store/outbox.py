@@ -25,12 +25,14 @@ __all__ = [
     "held_because",
     "in_state",
     "insert",
+    "insert_many",
     "move",
     "note_bounce",
     "of_cause",
     "of_ids",
     "of_message",
     "of_message_ids",
+    "open_bulks",
     "save",
     "select",
     "settle",
@@ -40,26 +42,39 @@ __all__ = [
 
 def insert(tx: sa.Connection, item: OutboxItem, due_at: datetime) -> bool:
     """Enter a mail to be sent; False when its cause has one already."""
-    row = {
-        "id": item.id,
-        "message": item.message,
-        "mailbox": item.mailbox,
-        "state": item.state.value,
-        "cause": item.cause,
-        "message_id": item.message_id,
-        "sender": item.sender,
-        "recipients": list(item.recipients),
-        "results": dict(item.results),
-        "request": dict(item.request),
-        "entity": item.record.entity if item.record else None,
-        "record_key": item.record.key if item.record else None,
-        "due_at": due_at,
-        "created_at": clock.now(),
-        "error": item.error,
-    }
-    statement = upsert(tx, outbox).values(**row).on_conflict_do_nothing(index_elements=["cause"])
-    # Asked for the row itself: how many rows an INSERT made, psycopg's results do not say.
-    return tx.execute(statement.returning(outbox.c.id)).first() is not None
+    return item.id in insert_many(tx, [item], due_at)
+
+
+def insert_many(tx: sa.Connection, items: Sequence[OutboxItem], due_at: datetime) -> set[int]:
+    """Enter mails to be sent; the numbers of those that went in: a cause has one mail only."""
+    if not items:
+        return set()
+    now = clock.now()
+    rows = [
+        {
+            "id": item.id,
+            "message": item.message,
+            "mailbox": item.mailbox,
+            "state": item.state.value,
+            "cause": item.cause,
+            "message_id": item.message_id,
+            "sender": item.sender,
+            "recipients": list(item.recipients),
+            "results": dict(item.results),
+            "request": dict(item.request),
+            "entity": item.record.entity if item.record else None,
+            "record_key": item.record.key if item.record else None,
+            "due_at": due_at,
+            "created_at": now,
+            "error": item.error,
+            "rule": item.rule or None,
+            "bulk": item.bulk,
+        }
+        for item in items
+    ]
+    statement = upsert(tx, outbox).on_conflict_do_nothing(index_elements=["cause"])
+    # Asked for the rows themselves: how many an INSERT made, psycopg's results do not say.
+    return set(tx.scalars(statement.returning(outbox.c.id), rows))
 
 
 def due(
@@ -230,6 +245,19 @@ def in_state(tx: sa.Connection, state: OutboxState, mailbox: str | None = None) 
     return list(tx.scalars(query.order_by(outbox.c.id)))
 
 
+def open_bulks(tx: sa.Connection, rules: Iterable[str]) -> dict[str, int]:
+    """The bulk changes of these rules that nobody has decided on yet: rule → number."""
+    found: dict[str, int] = {}
+    for chunk in query_in_chunks(rules):
+        query = sa.select(outbox.c.rule, sa.func.max(outbox.c.bulk)).where(
+            outbox.c.bulk.is_not(None),
+            outbox.c.rule.in_(chunk),
+            outbox.c.state == OutboxState.HELD.value,
+        )
+        found.update((row[0], row[1]) for row in tx.execute(query.group_by(outbox.c.rule)))
+    return found
+
+
 def select(tx: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
     """The outbox rows that meet the conditions, oldest first."""
     query = sa.select(outbox).where(*conditions).order_by(outbox.c.id)
@@ -254,4 +282,6 @@ def _item(row: sa.RowMapping) -> OutboxItem:
         due_at=row["due_at"],
         error=row["error"],
         blob=row["blob"],
+        rule=row["rule"] or "",
+        bulk=row["bulk"],
     )

@@ -8,7 +8,15 @@ import sqlalchemy as sa
 
 from kolibri_sdk import clock
 from kolibri_sdk.store.ledger import WAITS
-from kolibri_sdk.store.schema import event, ledger, mailbox_state, message, outbox, sent_copy
+from kolibri_sdk.store.schema import (
+    event,
+    ledger,
+    mailbox_state,
+    message,
+    outbox,
+    sent_copy,
+    waiting,
+)
 
 __all__ = ["anything_waits", "count_messages", "count_outbox", "mailbox_fares", "rests"]
 
@@ -53,6 +61,7 @@ _ANYTHING = sa.select(
     sa.or_(
         sa.exists().where(outbox.c.state == "uncertain", outbox.c.due_at <= sa.bindparam("now")),
         sa.exists().where(sent_copy.c.state == "due", sent_copy.c.due_at <= sa.bindparam("now")),
+        sa.exists().where(waiting.c.state == "waiting", waiting.c.due_at <= sa.bindparam("now")),
         *(
             sa.exists().where(table.c.state == state)
             for table, states in _WAITING.items()

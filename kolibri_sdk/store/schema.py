@@ -36,6 +36,7 @@ __all__ = [
     "sequence",
     "suggestion",
     "user",
+    "waiting",
 ]
 
 
@@ -364,10 +365,46 @@ outbox = sa.Table(
     _column("sent_at", UtcDateTime, nullable=True),
     _column("blob", Text, nullable=True),
     _column("error", Text, server_default=""),
+    _column("rule", Text, nullable=True),  # of an outgoing rule: entity/name
+    _column("bulk", BigId, nullable=True),  # held with others: the number of the first of them
     sa.Index("kolibri_outbox_by_state", "state", "due_at"),
     sa.Index("kolibri_outbox_by_mailbox", "mailbox", "created_at"),
     sa.Index("kolibri_outbox_by_claim", "mailbox", "claimed_at"),
     sa.Index("kolibri_outbox_by_message", "message"),
+    sa.Index(
+        "kolibri_outbox_bulk",
+        "bulk",
+        sqlite_where=sa.text("bulk IS NOT NULL"),
+        postgresql_where=sa.text("bulk IS NOT NULL"),
+    ),
+)
+
+#: A mail of an outgoing rule that has its time still to come: one change for one recipient of a
+#: digest, or one change whose rule says delay, for all recipients (address is empty).
+waiting = sa.Table(
+    "kolibri_waiting",
+    metadata,
+    _column("id", BigId, primary_key=True, autoincrement=True),
+    _column("entity", Text),
+    _column("rule", Text),
+    _column("event", BigId),
+    _column("record_key", Text),
+    _column("address", Text),
+    _column("scope", Text),  # the record's key where a digest has one mail per record
+    _column("due_at", UtcDateTime),
+    _column("state", Text, server_default="waiting"),  # waiting | sent | dropped
+    _column("outbox", Json, nullable=True),  # numbers of the mails it has become
+    _column("reason", Text, server_default=""),
+    sa.UniqueConstraint("entity", "rule", "event", "address", name="kolibri_waiting_once"),
+    sa.Index("kolibri_waiting_due", "state", "due_at"),
+    sa.Index(
+        "kolibri_waiting_gathered",
+        "entity",
+        "rule",
+        "address",
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    ),
 )
 
 #: A copy of a sent mail that is to lie in the Sent folder of its mailbox.
@@ -409,6 +446,14 @@ allowance = sa.Table(
     _column("thread", Text),
     _column("record", Text, nullable=True),
     _column("at", UtcDateTime),
+    _column("rule", Text, nullable=True),  # of an outgoing rule: entity/name
+    sa.Index(
+        "kolibri_allowance_by_rule",
+        "rule",
+        "at",
+        sqlite_where=sa.text("rule IS NOT NULL"),
+        postgresql_where=sa.text("rule IS NOT NULL"),
+    ),
     sa.Index("kolibri_allowance_by_address", "mailbox", "kind", "address", "at"),
     sa.Index("kolibri_allowance_by_domain", "mailbox", "kind", "domain", "at"),
     sa.Index("kolibri_allowance_by_time", "mailbox", "kind", "at"),

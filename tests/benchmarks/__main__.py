@@ -14,6 +14,7 @@ from tests.benchmarks.idle import measure_idle
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.measure import LATEST, Result, Settings, table, write
 from tests.benchmarks.memory import measure_memory
+from tests.benchmarks.notices import measure_notices
 from tests.benchmarks.parser import measure_parser
 from tests.benchmarks.rendering import measure_rendering
 from tests.benchmarks.sending import measure_sending
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Result]]] = {
     "idle": measure_idle,
     "history": measure_history,
     "rendering": measure_rendering,
+    "notices": measure_notices,
 }
 _MINUTES = 8.0
 

@@ -144,7 +144,7 @@ function prepare(request) {
     const key = `${id}\n${source}`;
     let program = programs.get(key);
     if (program === undefined) programs.set(key, (program = new Program(source)));
-    return { program, judge: expects === "boolean" ? judgeBoolean : judgeValue };
+    return { program, judge: JUDGES[expects] };
   });
   return stringify(current.map(({ program }) => program.fault));
 }
@@ -210,6 +210,16 @@ function plainCopy(value, room, depth) {
 function judgeValue(result) {
   return { value: plainCopy(result, { ...LIMITS }, 0) };
 }
+
+// Nobody is null or []; what is undefined is more likely a name that was mistyped.
+function judgeRecipients(result) {
+  const missing = result === undefined || (isArray(result) && result.includes(undefined));
+  if (!missing) return judgeValue(result);
+  const where = result === undefined ? "" : " in its list";
+  throw new Refused(`gave undefined${where}, which is no recipient; null or [] is nobody`);
+}
+
+const JUDGES = { __proto__: null, boolean: judgeBoolean, value: judgeValue, recipients: judgeRecipients };
 
 const MENDS = [
   [/%SharedDate%/, "the present time is not to be had; use a time of the input: new Date(message.received)"],

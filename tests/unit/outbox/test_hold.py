@@ -75,7 +75,7 @@ def test_what_is_not_held_cannot_be_released(store: Store, held: Sequence[int]) 
     assert [state for state, _, _ in states(store)] == ["queued", "held", "held", "held"]
     with store.write() as tx:
         outbox.claim(tx, queued, "somebody")
-        with pytest.raises(ConfigurationError, match="is sending and cannot be cancelled"):
+        with pytest.raises(ConfigurationError, match="is being sent just now and cannot be"):
             cancel(tx, [queued], "anna")
 
 

@@ -83,7 +83,7 @@ def test_names_come_with_their_addresses(store: Store) -> None:
         ("a@b.org", ["a@b.org"]),
         (["anna", "a@b.org"], ["anna@example.org", "a@b.org"]),
         ({"address": "a@b.org", "name": "A, B"}, ["a@b.org"]),
-        ([{"email": "a@b.org"}, ["bob", None, ""]], ["a@b.org", "bob@example.org"]),
+        ([{"email": "a@b.org"}, "bob", None, ""], ["a@b.org", "bob@example.org"]),
         (None, []),
         ("", []),
         ([], []),
@@ -119,7 +119,9 @@ def test_the_three_kinds_together_each_person_once(store: Store) -> None:
         (7, "7"),
         (True, "true"),
         ({"id": "anna"}, '{"id": "anna"}'),
-        ([["a@b.org", {"address": 7}]], '{"address": 7}'),
+        (["a@b.org", {"address": 7}], '{"address": 7} in its list'),
+        ([["a@b.org"]], '["a@b.org"] in its list'),
+        ({"address": ["a@b.org"]}, '{"address": ["a@b.org"]}'),
         ({"address": None, "email": []}, '{"address": null, "email": []}'),
         (1.5, "1.5"),
     ],
@@ -129,6 +131,31 @@ def test_rubbish_from_javascript_is_named(store: Store, value: Any, told: str) -
         find(store, {"list": "a@b.org"}, {"js": "…"}, values={"to.1": value})
     assert error.value.what == f"to[1].js gave {told}, which is no recipient"
     assert "Give an address" in error.value.next_step
+
+
+@pytest.mark.parametrize("value", [["a@b.org"] * 10_000, "a@b.org," * 10_000])
+def test_ten_thousand_recipients_are_a_mistake(store: Store, value: Any) -> None:
+    with pytest.raises(ActionError, match=r"to\[0\]\.js gave .*,000 recipients, of which 1,000"):
+        find(store, {"js": "…"}, values={"to.0": value})
+
+
+def test_who_is_named_twice_and_by_which_entry_is_known(store: Store) -> None:
+    found = find(
+        store,
+        {"list": "anna@example.org"},
+        {"field": "caller"},
+        {"js": "…"},
+        record={"caller": "anna"},
+        values={"to.2": "network"},
+    )
+    assert [(p.address.address, p.via) for p in found.people] == [
+        ("anna@example.org", "to[0].list"),
+        ("bob@example.org", "to[2].js, group network"),
+    ]
+    assert [(d.reason, d.via) for d in found.doubles] == [
+        ("gets it already, by to[0].list", "field caller"),
+        ("gets it already, by to[0].list", "to[2].js, group network"),
+    ]
 
 
 @pytest.mark.parametrize(
