@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kolibri_sdk.cli.application import app
+from kolibri_sdk.cli.application import FAILED, app
 from kolibri_sdk.cli.options import (
     Database,
     Json,
@@ -28,6 +28,7 @@ __all__ = [
     "roll_rule_back",
     "rules",
     "shadow_rule",
+    "show_drift",
     "show_history",
 ]
 
@@ -185,3 +186,28 @@ def list_proofs(
     columns = ["id", "at", "author", "rule", "version", "mails", "first_at", "last_at"]
     columns += ["matches", "errors"]
     print_table(f"Backtests: {len(frame):,}", columns, rows_of(shown, columns))
+
+
+@rules.command(name="drift")
+def show_drift(
+    name: Rule,
+    days: Annotated[float, typer.Option(min=0.01, help="How far back.")] = 7,
+    project: ProjectFolder = None,
+    database: Database = None,
+    rules: RulesFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Compare a promoted rule on live mail with its backtest; exits with 1 where it drifts."""
+    with open_project(project, database, rules) as k:
+        frame = incoming(k, name).drift(days)
+    if as_json:
+        print_frame_as_json(frame)
+    else:
+        shares = ["expected", "live", "low", "high"]
+        shown = frame.assign(
+            **{n: frame[n].map("{:.1%}".format, na_action="ignore") for n in shares}
+        )
+        shown["alarm"] = frame["alarm"].map({True: "ALARM", False: ""})
+        print_table(f"Drift of {name}", [*frame], rows_of(shown, [*frame]))
+    if frame["alarm"].any():
+        raise typer.Exit(FAILED)

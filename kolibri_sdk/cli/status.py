@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from kolibri_sdk import clock
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.oauth2 import GrantState
-from kolibri_sdk.pipeline import System, unproven
+from kolibri_sdk.pipeline import System, drift_alarms, unproven
 from kolibri_sdk.store import bounced, grants, overview, quarantine, runs, suggestions
 
 __all__ = ["MailboxStatus", "Status", "read_status"]
@@ -102,7 +102,8 @@ def read_status(system: System, max_age: float) -> Status:
     needs = [
         *_poller_needs(last, max_age),
         *errors,
-        *(one for one in (last["errors"] if last else ()) if one not in errors),
+        *(one for one in (last["errors"] if last else ()) if _is_news(one, errors)),
+        *drift_alarms(system),
         *_state_needs(mail, "message", _MESSAGE_NEEDS),
         *_state_needs(out, "outbox mail", _OUTBOX_NEEDS),
         *_quarantine_needs(given_up),
@@ -112,6 +113,11 @@ def read_status(system: System, max_age: float) -> Status:
     finished = last["finished_at"] if last else None
     by_hand = tuple(str(problem) for problem in unproven(system))
     return Status(boxes, mail, out, finished, tuple(needs), suggested, unreachable, by_hand)
+
+
+def _is_news(error: str, told: Sequence[str]) -> bool:
+    """Whether an error of the last pass is told by nothing else; drift is looked at anew."""
+    return error not in told and not error.startswith("Drift: ")
 
 
 def _poller_needs(last: Mapping[str, Any] | None, max_age: float) -> Iterator[str]:

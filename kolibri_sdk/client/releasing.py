@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Self
 
 import pandas as pd
@@ -10,10 +10,10 @@ from pydantic import PrivateAttr
 
 import kolibri_sdk.model.rule as model
 from kolibri_sdk.errors import ConfigurationError
-from kolibri_sdk.frames import BACKTESTS, RELEASES, frame_of
+from kolibri_sdk.frames import BACKTESTS, DRIFT, RELEASES, frame_of
 from kolibri_sdk.lab import GateReport, Surroundings, Trial, proof_of
 from kolibri_sdk.model.release import Proof
-from kolibri_sdk.pipeline import Origin, System, releases
+from kolibri_sdk.pipeline import Origin, System, drift_of, releases
 from kolibri_sdk.store import releases as kept
 
 __all__ = ["Audit", "ReleasableRule"]
@@ -101,6 +101,27 @@ class ReleasableRule(model.InboundRule):
     def history(self) -> pd.DataFrame:
         """Every step of its releases: who, when, why, by which proof; as ``frames.RELEASES``."""
         return Audit(self._project()).frame(rule=self.name, mailbox=self.mailbox)
+
+    def drift(self, days: float = 7) -> pd.DataFrame:
+        """How it fares on live mail, against the backtest that it was promoted by.
+
+        Parameters
+        ----------
+        days : float
+            How far back; never further than its promotion.
+
+        Returns
+        -------
+        DataFrame
+            A row for the rates of matches, errors, and mails on which a person changed within 7
+            days what it had written; columns as in ``kolibri_sdk.frames.DRIFT``.
+
+        Raises
+        ------
+        NotFound
+            When this version was not promoted by a backtest.
+        """
+        return frame_of((asdict(one) for one in drift_of(self._project(), self, days)), DRIFT)
 
     def _project(self) -> System:
         if self._system is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kolibri_sdk.pipeline.applying import Applied, applicable, apply_rule, silent
 from kolibri_sdk.pipeline.difference import Difference, Reason, ReconcileReport
+from kolibri_sdk.pipeline.drift import Drift, drift_alarms, drift_of
 from kolibri_sdk.pipeline.grants import log_in
 from kolibri_sdk.pipeline.import_report import IMPORT_COUNTS, ImportReport
 from kolibri_sdk.pipeline.import_sources import ArchiveToImport, FoldersToImport, ImportSource
@@ -23,6 +24,7 @@ __all__ = [
     "ArchiveToImport",
     "Asked",
     "Difference",
+    "Drift",
     "FoldersToImport",
     "ImportReport",
     "ImportSource",
@@ -34,6 +36,8 @@ __all__ = [
     "Written",
     "applicable",
     "apply_rule",
+    "drift_alarms",
+    "drift_of",
     "hold_after_restore",
     "import_mails",
     "log_in",

@@ -9,6 +9,7 @@ from typing import Any
 from kolibri_sdk import clock
 from kolibri_sdk.errors import KolibriError
 from kolibri_sdk.model.mailbox import Mailbox
+from kolibri_sdk.pipeline.drift import watch_drift
 from kolibri_sdk.pipeline.events import run_events
 from kolibri_sdk.pipeline.fetch import fetch_mailbox
 from kolibri_sdk.pipeline.grants import watch_grants
@@ -94,6 +95,7 @@ def run_pass(system: System, mailboxes: Sequence[str] | None = None) -> PassRepo
     _guarded(report, lambda: _work_off(system, chosen, report))
     if report.errors:
         system.distrust()
+    _guarded(report, lambda: watch_drift(system, report))
     report.finished_at = clock.now()
     _guarded(report, lambda: _note_run(system, report))
     return report

@@ -37,6 +37,7 @@ class System:
     user: str = ""
     connections: Connections = field(init=False)
     _footprint: object = field(init=False, default=None)
+    looked_for_drift: Callable[[], float] | None = field(init=False, default=None)
     _prepared: Callable[[], float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
