@@ -13,7 +13,7 @@ _BOOKKEEPING = (
     *(b"x-mozilla-status", b"x-mozilla-status2", b"x-mozilla-keys", b"content-length", b"lines"),
     *(b"x-gm-thrid", b"x-gmail-labels"),
 )
-_MARKS = tuple(b"\n" + name + b":" for name in _BOOKKEEPING)
+_MARK = re.compile(rb"\n(?:%b):" % b"|".join(_BOOKKEEPING))  #: in a head in lower case
 _FIELDS = re.compile(
     rb"^(?:%b)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*" % b"|".join(_BOOKKEEPING), re.M | re.I
 )
@@ -61,8 +61,7 @@ def _as_sent(raw: bytes) -> bytes:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     end = raw.find(_HEAD_END)
     head = raw[: end + 2] if end >= 0 else raw
-    lower = b"\n" + head.lower()
-    if any(mark in lower for mark in _MARKS):
+    if _MARK.search(b"\n" + head.lower()):
         raw = _FIELDS.sub(b"", head) + raw[len(head) :]
     if b">From " in raw:
         raw = _QUOTED.sub(b"From ", raw)
