@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.archives import ArchivedMail
 from kolibri_sdk.errors import OperationalError, StoreError
-from kolibri_sdk.mail import arrived_at, content_key, parse_mail
+from kolibri_sdk.mail import arrived_at, content_names, parse_mail
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.model.message import Direction, ParsedMail
 from kolibri_sdk.pipeline.import_report import ImportReport
@@ -96,6 +96,7 @@ class _Item:
     found: ToImport
     raw: bytes
     key: str
+    blob: str
 
     @property
     def folder(self) -> str:
@@ -121,7 +122,7 @@ def _batches(
         elif wanted.since is not None and _is_older(mail, mail.raw, wanted.since):
             report.count(mail.folder, "older")
         else:
-            batch.append(_Item(found, mail.raw, content_key(mail.raw)))
+            batch.append(_Item(found, mail.raw, *content_names(mail.raw)))
             held += len(mail.raw)
         if len(batch) >= _BATCH or held >= _BATCH_BYTES or passed >= 10 * _BATCH:
             yield batch
@@ -230,7 +231,7 @@ def _read(mailbox: Mailbox, wanted: _Selection, item: _Item, tries: int) -> Impo
     if parsed is not None and item.found.server is None:
         arrived = arrived_at(parsed, mail.received_at)
     received = arrived if direction is Direction.IN else None
-    return Imported(item.raw, mail.source, received, direction, parsed, error)
+    return Imported(item.raw, item.blob, mail.source, received, direction, parsed, error)
 
 
 def _direction(mailbox: Mailbox, parsed: ParsedMail | None) -> Direction:

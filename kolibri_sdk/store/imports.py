@@ -40,6 +40,7 @@ class Imported:
     """
 
     raw: bytes
+    blob: str  #: the SHA-256 of its bytes
     source: str
     received_at: datetime | None
     direction: Direction
@@ -123,7 +124,7 @@ def insert(tx: sa.Connection, mailbox: str, mails: Sequence[Imported]) -> list[i
     some day would hand it to the rules.
     """
     numbers = ids.take(tx, "message", len(mails))
-    names = blobs.put(tx, [mail.raw for mail in mails])
+    blobs.put_named(tx, {mail.blob: mail.raw for mail in mails})
     now = clock.now()
     nothing = messages.parsed_columns(ParsedMail(0))
     rows = [
@@ -136,11 +137,11 @@ def insert(tx: sa.Connection, mailbox: str, mails: Sequence[Imported]) -> list[i
             "received_at": mail.received_at,
             "stored_at": now,
             "size": len(mail.raw),
-            "blob": name,
+            "blob": mail.blob,
             "source": mail.source,
             "error": mail.error,
         }
-        for number, name, mail in zip(numbers, names, mails, strict=True)
+        for number, mail in zip(numbers, mails, strict=True)
     ]
     if rows:
         tx.execute(sa.insert(message), rows)
