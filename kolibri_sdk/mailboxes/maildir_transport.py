@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -48,7 +49,9 @@ class MaildirTransport:
                 "Check `path:` of the outbound side.",
             ) from error
 
-    def send(self, envelope: Envelope, raw: bytes) -> Delivery:
+    def send(
+        self, envelope: Envelope, raw: bytes, may: Callable[[], bool] | None = None
+    ) -> Delivery:
         """Write the mail; all recipients share its fate, but for unfit addresses."""
         if envelope.sender and address_fault(envelope.sender):
             raise PermanentSendError(
@@ -58,6 +61,8 @@ class MaildirTransport:
             )
         faults = {address: address_fault(address) for address in envelope.recipients}
         taken = tuple(address for address, fault in faults.items() if not fault)
+        if may is not None and not may():
+            return Delivery(())
         if taken:
             reach("send.before_data")
             self._write(Envelope(envelope.sender, taken), raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -31,6 +31,7 @@ __all__ = ["SmtpTransport"]
 #: uncertain, so RFC 5321 section 4.5.3.2.6 asks for ten minutes.
 FINAL_PATIENCE = 10
 PIECE = 256 * 1024  #: bytes that must go out within one timeout
+PIPELINED = 50  #: commands that are written before the first answer is read
 IDLE = 10.0  #: seconds after which a line that was used is asked whether it is alive
 
 
@@ -64,25 +65,28 @@ class SmtpTransport:
         self._since_used = clock.stopwatch()
         self._session: smtplib.SMTP | None = connected(endpoint, credential)
 
-    def send(self, envelope: Envelope, raw: bytes) -> Delivery:
+    def send(
+        self, envelope: Envelope, raw: bytes, may: Callable[[], bool] | None = None
+    ) -> Delivery:
         """Hand over one mail; the line is made anew if it has ended, or carried its share."""
         body = on_the_wire(raw)
         try:
-            return self._send(envelope, body)
+            return self._send(envelope, body, may)
         except _LineEnded:
             self._drop()
         try:
-            return self._send(envelope, body)
+            return self._send(envelope, body, may)
         except _LineEnded as again:
             raise self._lost(again.error, "naming the sender") from again.error
 
-    def _send(self, envelope: Envelope, body: bytes) -> Delivery:
+    def _send(self, envelope: Envelope, body: bytes, may: Callable[[], bool] | None) -> Delivery:
         session = self._ready()
         self._clean = False
         with self._nothing_sent("naming the sender and the recipients"):
-            self._name_sender(session, envelope, body)
-            results = tuple(self._ask(session, address) for address in envelope.recipients)
+            results = self._named(session, envelope, body)
         self._taken += 1
+        if may is not None and not may():
+            return Delivery(())
         if any(result.status == "accepted" for result in results):
             self._hand_over(session, body)
             self._clean = True
@@ -139,21 +143,54 @@ class SmtpTransport:
         self._taken = 0
         return self._session
 
-    def _name_sender(self, session: smtplib.SMTP, envelope: Envelope, body: bytes) -> None:
+    def _named(
+        self, session: smtplib.SMTP, envelope: Envelope, body: bytes
+    ) -> tuple[RecipientResult, ...]:
+        """Name sender and recipients, at one go where the server has PIPELINING (RFC 2920)."""
+        mail = self._mail_command(session, envelope, body)
+        faults = {address: self._fault(session, address) for address in envelope.recipients}
+        asked = [address for address, fault in faults.items() if not fault]
+        commands = [mail, *(f"RCPT TO:<{address}>" for address in asked)]
+        window = PIPELINED if session.has_extn("pipelining") else 1
+        said: dict[str, RecipientResult] = {}
+        for start in range(0, len(commands), window):
+            some = commands[start : start + window]
+            if start == 0:
+                self._name_sender(session, envelope, some)
+            else:
+                _write(session, some)
+            for address in asked[max(start - 1, 0) : start - 1 + len(some)]:
+                code, answer = session.getreply()
+                status = {2: "accepted", 5: "permanent"}.get(code // 100, "temporary")
+                said[address] = RecipientResult(address, status, code, answer_text(answer))
+        return tuple(
+            refused(address, fault) if fault else said[address] for address, fault in faults.items()
+        )
+
+    def _name_sender(
+        self, session: smtplib.SMTP, envelope: Envelope, commands: Sequence[str]
+    ) -> None:
+        try:
+            _write(session, commands)
+            code, answer = session.getreply()
+        except (smtplib.SMTPServerDisconnected, ConnectionError) as error:
+            raise _LineEnded(error) from error
+        if code == 421 and self._taken:  # it has had enough of this line, not yet of us
+            raise _LineEnded(smtplib.SMTPServerDisconnected(answer_text(answer)))
+        if code != 250:
+            refusal = self._refusal(f"the sender {envelope.sender}", code, answer)
+            for _ in commands[1:] if self._session is not None else ():
+                session.getreply()  # of recipients of no mail
+            raise refusal
+
+    def _mail_command(self, session: smtplib.SMTP, envelope: Envelope, body: bytes) -> str:
         fault = address_fault(envelope.sender) if envelope.sender else ""
         if fault:
             raise self._permanent(
                 f"the sender {envelope.sender!r} cannot be used: {fault}", "Correct the address."
             )
         options = self._options(session, envelope, body)
-        try:
-            code, answer = session.docmd("MAIL", " ".join([f"FROM:<{envelope.sender}>", *options]))
-        except (smtplib.SMTPServerDisconnected, ConnectionError) as error:
-            raise _LineEnded(error) from error
-        if code == 421 and self._taken:  # it has had enough of this line, not yet of us
-            raise _LineEnded(smtplib.SMTPServerDisconnected(answer_text(answer)))
-        if code != 250:
-            raise self._refusal(f"the sender {envelope.sender}", code, answer)
+        return " ".join([f"MAIL FROM:<{envelope.sender}>", *options])
 
     def _options(self, session: smtplib.SMTP, envelope: Envelope, body: bytes) -> Iterator[str]:
         """The parameters of MAIL that this mail needs; raises where the server lacks one."""
@@ -182,15 +219,11 @@ class SmtpTransport:
                     "Send from an ASCII address.",
                 )
 
-    def _ask(self, session: smtplib.SMTP, address: str) -> RecipientResult:
+    def _fault(self, session: smtplib.SMTP, address: str) -> str:
         fault = address_fault(address)
         if not fault and not address.isascii() and session.command_encoding != "utf-8":
             fault = "the server offers no SMTPUTF8, which this address needs (RFC 6531)"
-        if fault:
-            return refused(address, fault)
-        code, answer = session.docmd("RCPT", f"TO:<{address}>")
-        status = {2: "accepted", 5: "permanent"}.get(code // 100, "temporary")
-        return RecipientResult(address, status, code, answer_text(answer))
+        return fault
 
     def _hand_over(self, session: smtplib.SMTP, body: bytes) -> None:
         reach("send.before_data")
@@ -262,3 +295,7 @@ class SmtpTransport:
         session, self._session = self._session, None
         if session is not None:
             session.close()
+
+
+def _write(session: smtplib.SMTP, commands: Sequence[str]) -> None:
+    session.send("".join(f"{command}\r\n" for command in commands))

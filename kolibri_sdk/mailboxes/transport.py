@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -14,8 +15,17 @@ __all__ = ["MailTransport", "address_fault", "refused"]
 class MailTransport(Protocol):
     """One connection that takes many mails; a context manager."""
 
-    def send(self, envelope: Envelope, raw: bytes) -> Delivery:
+    def send(
+        self, envelope: Envelope, raw: bytes, may: Callable[[], bool] | None = None
+    ) -> Delivery:
         """Hand over one mail; each recipient has a fate of its own.
+
+        Parameters
+        ----------
+        may : callable, optional
+            Asked once, before the mail itself is handed over, when sender and recipients have been
+            named: what it has to wait for costs no time on the line. Where it says no, nobody gets
+            the mail, and the delivery has no results.
 
         Raises
         ------

@@ -141,7 +141,8 @@ def _alive(claimed_by: str, claimed_at: datetime) -> bool:
 
 def _as_it_is(tx: sa.Connection, item: OutboxItem) -> OutboxItem:
     """The mail with the results that are in the database now, locked until the end."""
-    return next((replace(item, results=now.results) for now in outbox.of_ids(tx, [item.id])), item)
+    now = outbox.results_of(tx, item.id)
+    return item if now is None else replace(item, results=now)
 
 
 def _with(

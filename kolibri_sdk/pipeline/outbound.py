@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import sqlalchemy as sa
 
@@ -10,7 +13,7 @@ from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.errors import MailboxError, OperationalError, SendError, ServerBusy
 from kolibri_sdk.mailboxes import MailTransport
 from kolibri_sdk.model.mailbox import Mailbox
-from kolibri_sdk.model.outbox import Envelope, OutboxState
+from kolibri_sdk.model.outbox import Delivery, Envelope, OutboxState
 from kolibri_sdk.model.stored import OutboxItem
 from kolibri_sdk.outbox import (
     compose_anew,
@@ -108,17 +111,31 @@ def _turned_away(mailbox: Mailbox, error: SendError | None) -> MailboxError | No
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the server said of a mail that was handed over, or why it was not."""
+
+    item: OutboxItem
+    delivery: Delivery = field(default_factory=lambda: Delivery(()))
+    error: SendError | None = None
+
+
+_Turn = Future[bool]
+
+
 class _Sending:
     """The mails of one mailbox in one pass: claimed (committed), handed over, settled.
 
     A crash after the claim is told as uncertain, not hidden. A mail is settled and the next one
-    claimed in one transaction: a commit less for each mail, and as much said.
+    claimed in one transaction, while that one's sender and recipients are being named; it is
+    handed over when its claim is committed, and not before.
     """
 
     def __init__(self, system: System, mailbox: Mailbox, report: PassReport) -> None:
         self._system = system
         self._mailbox = mailbox
         self._report = report
+        self._owner = owner()
 
     def due(self) -> list[OutboxItem]:
         """What may go out now: due, composed, and within the rate of the mailbox."""
@@ -139,51 +156,90 @@ class _Sending:
             When the server wants no further mail now.
         """
         again = [one for one in items if is_proven(self._system, self._mailbox, one, self._report)]
-        waiting = [one for one in reversed(items) if one not in again]
-        with self._system.store.write() as tx:
-            claimed = self._claim(tx, waiting)
-        while claimed is not None:
-            item, raw = claimed
-            checkpoint.reach("send.claimed")
-            error: SendError | None = None
-            try:
-                delivery = transport.send(Envelope(item.sender, open_recipients(item)), raw)
-            except SendError as refused:
-                error = refused
-            checkpoint.reach("send.handed_over")
-            away = _turned_away(self._mailbox, error)
-            with self._system.store.write() as tx:
-                if error is not None:
-                    state = settle_error(tx, item, error, self._mailbox)
-                else:
-                    state = settle(tx, item, delivery, self._mailbox)
-                claimed = self._claim(tx, waiting) if away is None else None
-            self._tell(item, state, error)
-            if away is not None:
-                raise away
+        waiting = [one for one in items if one not in again]
+        raw = self._bytes_of(waiting[0]) if waiting else None
+        said: _Said | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="kolibri-outbox") as clerk:
+            for item, following in zip_longest(waiting, waiting[1:]):
+                turn = clerk.submit(self._turn, said, item, raw is None)
+                read = clerk.submit(self._bytes_of, following)
+                said = self._send(transport, item, raw, turn)
+                raw = read.result()
+                if said is not None and (away := _turned_away(self._mailbox, said.error)):
+                    self._turn(said)
+                    raise away
+            self._turn(said)
         return len(items) == _BATCH
 
-    def _claim(
-        self, tx: sa.Connection, waiting: list[OutboxItem]
-    ) -> tuple[OutboxItem, bytes] | None:
-        """The next mail that nobody else has, with its bytes; None where there is none."""
-        while waiting:
-            item = waiting.pop()
-            if item.blob is None or not outbox.claim(tx, item.id, owner()):
-                continue
-            raw = blobs.get_whole(tx, [item.blob]).get(item.blob)
-            if raw is not None:
-                return item, raw
-            compose_anew(tx, item, self._mailbox)
+    def _send(
+        self, transport: MailTransport, item: OutboxItem, raw: bytes | None, turn: _Turn
+    ) -> _Said | None:
+        """What the server said of one mail; None where somebody else has it, or it has no bytes."""
+        if raw is None:
+            turn.result()
+            return None
+        let_go = False
+
+        def may() -> bool:
+            nonlocal let_go
+            let_go = turn.result()
+            if let_go:
+                checkpoint.reach("send.claimed")
+            return let_go
+
+        said: _Said | None = None
+        try:
+            delivery = transport.send(Envelope(item.sender, open_recipients(item)), raw, may)
+            said = _Said(item, delivery=delivery)
+        except SendError as refused:
+            said = _Said(item, error=refused)
+        except BaseException:
+            if not let_go and turn.result():  # nothing of it has left us
+                with self._system.store.write() as tx:
+                    outbox.settle(tx, item, OutboxState.QUEUED, due_at=clock.now())
+            raise
+        if not turn.result():
+            return None
+        checkpoint.reach("send.handed_over")
+        return said
+
+    def _turn(self, said: _Said | None, item: OutboxItem | None = None, lost: bool = False) -> bool:
+        """Settle the mail before, and claim this one: whether it is ours to hand over."""
+        claimed = False
+        state: OutboxState | None = None
+        if said is not None or item is not None:
+            with self._system.store.write() as tx:
+                state = self._settle(tx, said) if said is not None else None
+                if item is not None and item.blob is not None:
+                    claimed = outbox.claim(tx, item.id, self._owner)
+                if item is not None and claimed and lost:
+                    compose_anew(tx, item, self._mailbox)
+        if said is not None:
+            self._tell(said, state)
+        if item is not None and claimed and lost:
+            claimed = False
             self._report.errors.append(
                 f"Outbox {item.id} to {', '.join(item.recipients)}: its bytes are missing or "
                 "damaged in the database; it is composed anew in the next pass"
             )
-        return None
+        return claimed
 
-    def _tell(self, item: OutboxItem, state: OutboxState | None, error: SendError | None) -> None:
+    def _bytes_of(self, item: OutboxItem | None) -> bytes | None:
+        """What a mail says; None where there is none, or its bytes are lost."""
+        if item is None or item.blob is None:
+            return None
+        with self._system.store.read() as tx:
+            return blobs.get_whole(tx, [item.blob]).get(item.blob)
+
+    def _settle(self, tx: sa.Connection, said: _Said) -> OutboxState | None:
+        if said.error is not None:
+            return settle_error(tx, said.item, said.error, self._mailbox)
+        return settle(tx, said.item, said.delivery, self._mailbox)
+
+    def _tell(self, said: _Said, state: OutboxState | None) -> None:
         if state is None:
             return
         self._report.counts[_COUNTED[state]] += 1
-        if error is not None:
-            self._report.errors.append(f"Outbox {item.id} to {', '.join(item.recipients)}: {error}")
+        if said.error is not None:
+            people = ", ".join(said.item.recipients)
+            self._report.errors.append(f"Outbox {said.item.id} to {people}: {said.error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -297,4 +298,12 @@ def mailbox_of(tx: sa.Connection, record: RecordKey) -> str | None:
 
 def save_outgoing(tx: sa.Connection, number: int, **values: Any) -> None:
     """Set these columns of an outgoing mail: its content once rendered, its state later."""
-    tx.execute(sa.update(message).where(message.c.id == number).values(**values))
+    told = {f"v_{name}": value for name, value in values.items()}
+    tx.execute(_outgoing(tuple(values)), {"b_id": number, **told})
+
+
+@lru_cache(maxsize=64)
+def _outgoing(columns: tuple[str, ...]) -> sa.Update:
+    """Built once: building it takes as long as running it."""
+    this = message.c.id == sa.bindparam("b_id")
+    return sa.update(message).where(this).values({n: sa.bindparam(f"v_{n}") for n in columns})

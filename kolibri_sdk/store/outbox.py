@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,6 +34,7 @@ __all__ = [
     "of_message",
     "of_message_ids",
     "open_bulks",
+    "results_of",
     "save",
     "select",
     "settle",
@@ -94,17 +96,37 @@ def due(
 
 def claim(tx: sa.Connection, number: int, owner: str) -> bool:
     """Take a queued mail for sending; False when somebody else has it."""
-    taken = tx.execute(
-        sa.update(outbox)
-        .where(outbox.c.id == number, outbox.c.state == OutboxState.QUEUED.value)
-        .values(
-            state=OutboxState.SENDING.value,
-            claimed_by=owner,
-            claimed_at=clock.now(),
-            attempts=outbox.c.attempts + 1,
-        )
-    )
+    taken = tx.execute(_CLAIM, {"b_id": number, "by": owner, "at": clock.now()})
     return taken.rowcount == 1
+
+
+# Statements that run for every mail are built once: building takes as long as running them.
+_CLAIM = (
+    sa.update(outbox)
+    .where(outbox.c.id == sa.bindparam("b_id"), outbox.c.state == OutboxState.QUEUED.value)
+    .values(
+        state=OutboxState.SENDING.value,
+        claimed_by=sa.bindparam("by"),
+        claimed_at=sa.bindparam("at"),
+        attempts=outbox.c.attempts + 1,
+    )
+)
+_RESULTS = sa.select(outbox.c.results).where(outbox.c.id == sa.bindparam("b_id")).with_for_update()
+
+
+@lru_cache(maxsize=64)
+def _settling(columns: tuple[str, ...], was: tuple[OutboxState, ...]) -> sa.Update:
+    this = sa.and_(
+        outbox.c.id == sa.bindparam("b_id"),
+        sa.or_(*(outbox.c.state == state.value for state in was)),
+    )
+    return sa.update(outbox).where(this).values({n: sa.bindparam(f"v_{n}") for n in columns})
+
+
+def results_of(tx: sa.Connection, number: int) -> Mapping[str, Mapping[str, Any]] | None:
+    """What is known of a mail's recipients now; kept from others until the end."""
+    found: Mapping[str, Mapping[str, Any]] | None = tx.scalar(_RESULTS, {"b_id": number})
+    return found
 
 
 def claimed_since(tx: sa.Connection, mailbox: str, since: datetime) -> int:
@@ -164,11 +186,8 @@ def settle(
         values["due_at"] = due_at
     if state is OutboxState.SENT:
         values["sent_at"] = clock.now()
-    done = tx.execute(
-        sa.update(outbox)
-        .where(outbox.c.id == item.id, outbox.c.state.in_([state.value for state in was]))
-        .values(**values)
-    )
+    told = {f"v_{name}": value for name, value in values.items()}
+    done = tx.execute(_settling(tuple(values), tuple(was)), {"b_id": item.id, **told})
     return done.rowcount == 1
 
 

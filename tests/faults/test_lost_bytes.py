@@ -78,15 +78,15 @@ def test_an_answer_whose_bytes_are_lost_is_composed_anew_and_keeps_nobody_waitin
     desk.folder.template("received", en_subject="Thanks", en_txt="Thank you.")
     people = [f"p{n}@customer.example" for n in range(5)]
     desk.drop(*(letter(f"Mail {n}", sender=who) for n, who in enumerate(people)))
-    of_two = "(SELECT blob FROM kolibri_outbox WHERE id = 2)"
-    lose = f"DELETE FROM kolibri_blob WHERE sha256 = {of_two}"
+    of_three = "(SELECT blob FROM kolibri_outbox WHERE id = 3)"
+    lose = f"DELETE FROM kolibri_blob WHERE sha256 = {of_three}"
     once_at("send.claimed", lambda: write(desk, lose))  # the first is under way
 
     report = desk.poll()
 
     assert len(desk.sent()) == 4
     (told,) = report.errors
-    assert "Outbox 2" in told
+    assert "Outbox 3" in told
     assert "composed anew" in told
     desk.healthy_poll()
     assert sorted(mail["To"] for mail in desk.sent()) == people
