@@ -54,7 +54,9 @@ def test_held_mail_is_released_and_cancelled(k: Kolibri) -> None:
 
 def test_what_cannot_be_is_told(k: Kolibri) -> None:
     (sent,) = k.outbox.frame(state="sent")["id"]
-    with pytest.raises(ConfigurationError, match=f"mail {sent} is sent and cannot be released"):
+    with pytest.raises(
+        ConfigurationError, match=f"mail {sent} has been sent and cannot be released"
+    ):
         k.outbox.release([sent])
     with pytest.raises(NotFound, match="no mailbox 'sales'"):
         k.outbox.release("held", mailbox="sales")
