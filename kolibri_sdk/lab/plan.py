@@ -166,7 +166,13 @@ class Plan:
             )
             if len(frame)
         ]
-        return "\n".join([shown_table(self.summary), *more])
+        return "\n".join([shown_table(self.summary), *more, *self._not_told()])
+
+    def _not_told(self) -> list[str]:
+        """What production may add or hold back, which no plan on old mail knows."""
+        mails = len(self.mails) > 0
+        caps = "Caps on answers, and what holds back answers to our own mail, are not in the plan."
+        return [caps] if mails else []
 
     def _repr_html_(self) -> str:
         if not len(self.effects):

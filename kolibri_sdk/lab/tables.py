@@ -29,7 +29,8 @@ def cell(value: Any) -> str:
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 1 else f"{value:,.3g}"
+        plain = abs(value) >= 1000 or (value.is_integer() and abs(value) >= 1)
+        return f"{value:,.0f}" if plain else f"{value:,.3g}"
     if isinstance(value, int):
         return f"{value:,}"
     text = str(value)
