@@ -12,6 +12,7 @@ import pandas as pd
 
 from kolibri_sdk.errors import ConfigurationError
 from kolibri_sdk.frames import TRIAL_CHANGES, frame_of
+from kolibri_sdk.lab.judge import label_values
 from kolibri_sdk.lab.outcomes import VERDICTS, Outcomes
 from kolibri_sdk.lab.tables import figures, page, shown_table, table
 from kolibri_sdk.model.decision import Verdict
@@ -123,6 +124,24 @@ class Comparison:
             ]
             found[column] = pd.Series(told, index=found.index, dtype="object")
         return found
+
+    def by_label(self, label: Any) -> pd.DataFrame:
+        """How many mails of each label are gained and lost: a row per rule and label.
+
+        Parameters
+        ----------
+        label : str, Series or mapping
+            As ``trial.score`` takes it; mails without one are counted under ``(none)``.
+        """
+        labels = label_values(self._mails, label).astype("object")
+        known = labels.where(labels.notna(), "(none)")
+        parts = [
+            pd.DataFrame({"rule": some["rule"], "label": known.loc[some.index], "kind": kind})
+            for kind, some in (("gained", self.gained), ("lost", self.lost))
+        ]
+        every = pd.concat(parts)
+        counts = pd.crosstab([every["rule"], every["label"]], every["kind"])
+        return counts.reindex(columns=["gained", "lost"], fill_value=0).reset_index()
 
     def _acts_otherwise(self, rule: str) -> Bits:
         both = self._old.matches(rule) & self._new.matches(rule)

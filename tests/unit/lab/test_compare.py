@@ -83,3 +83,14 @@ def test_what_cannot_be_compared_is_told(attempt: Any) -> None:
         attempt(rule("a"), FRAME).compare(rule("b"))
     with pytest.raises(ConfigurationError, match="different mails"):
         attempt(rule(), FRAME).compare(attempt(rule(), FRAME.iloc[:2]))
+
+
+def test_what_is_gained_and_lost_by_label(attempt: Any) -> None:
+    old = rule(when="/VPN/i.test(message.subject)")
+    new = rule(when="/VPN|Tun/.test(message.subject)")
+    told = attempt(new, FRAME).compare(old).by_label({2: "net", 3: "road"})
+    assert told.to_dict("records") == [
+        {"rule": "vpn", "label": "net", "gained": 0, "lost": 1},
+        {"rule": "vpn", "label": "road", "gained": 1, "lost": 0},
+    ]
+    assert len(attempt(old, FRAME).compare(old).by_label({2: "net"})) == 0
