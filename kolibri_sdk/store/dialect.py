@@ -9,10 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["database_now", "query_in_chunks", "take_turns", "upsert"]
+__all__ = ["database_now", "query_in_chunks", "take_turns", "take_turns_with_keys", "upsert"]
 
 _CHUNK = 500
 _LOCK = 0x6B6F6C69  #: PostgreSQL's advisory lock of those who change the schema: "koli"
+_KEYS_LOCK = _LOCK + 1  #: that of those who make, retire or revoke reference keys
 
 
 def query_in_chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
@@ -43,3 +44,12 @@ def take_turns(tx: sa.Connection) -> None:
     """
     if tx.dialect.name == "postgresql":  # SQLite's writers take turns anyway
         tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def take_turns_with_keys(tx: sa.Connection) -> None:
+    """Keep others who make or retire reference keys waiting until this transaction has ended.
+
+    PostgreSQL would let two each retire the keys that it sees, and so leave two that sign.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_KEYS_LOCK)))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from kolibri_sdk import checkpoint
+from kolibri_sdk import checkpoint, clock
 from kolibri_sdk.errors import (
     ConfigurationError,
     DatabaseUnavailable,
@@ -21,6 +23,7 @@ from kolibri_sdk.store.plain_json import dumps
 __all__ = ["Store", "translated"]
 
 _LOCK_WAIT_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 0.02
 _UNAVAILABLE = (
     *("locked", "lock timeout", "deadlock"),
     *("unable to open", "could not connect", "closed", "terminat", "refused"),
@@ -122,12 +125,12 @@ def _engine(url: str, is_sqlite: bool, lock_wait: float) -> sa.Engine:
             'For postgresql+psycopg run: pip install "kolibri-sdk[postgresql]"',
         ) from error
     if is_sqlite:
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "connect", partial(_prepare_sqlite, lock_wait))
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(lock_wait: float, connection: Any, _record: Any) -> None:
     # The driver's own BEGIN comes too late and too weak; _begin_sqlite says it instead.
     connection.isolation_level = None
     # SQLite's own lower() knows ASCII only: Änne would not be änne.
@@ -136,10 +139,24 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # Mails are larger than the usual 4 KB: a third less work for a batch of them. It counts for a
     # database that is being made, and has to be said first.
     cursor.execute("PRAGMA page_size=8192")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _turn_to_wal(cursor, lock_wait)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _turn_to_wal(cursor: Any, lock_wait: float) -> None:
+    """Of two that open a new database at once, SQLite refuses one here without its usual wait."""
+    waited = clock.stopwatch()
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or waited() > lock_wait:
+                raise
+            clock.sleep(_LOOK_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _lower(value: Any) -> Any:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from kolibri_sdk import clock
 from kolibri_sdk.errors import NotFound, StoreError
 from kolibri_sdk.store.column_types import UtcDateTime
+from kolibri_sdk.store.dialect import take_turns_with_keys
 from kolibri_sdk.store.schema import reference_key
 
 __all__ = ["MOST_KEYS", "current", "everything", "revoke", "rotate", "select"]
@@ -49,6 +50,7 @@ def select(tx: sa.Connection) -> list[dict[str, Any]]:
 
 def rotate(tx: sa.Connection) -> int:
     """Retire the signing key and make a new one; the id of the new one."""
+    take_turns_with_keys(tx)
     tx.execute(
         sa.update(reference_key)
         .where(reference_key.c.retired_at.is_(None))
@@ -65,6 +67,7 @@ def revoke(tx: sa.Connection, number: int) -> int:
     NotFound
         When there is no such key.
     """
+    take_turns_with_keys(tx)
     known = [str(row["id"]) for row in select(tx)]
     if str(number) not in known:
         raise NotFound.named("reference key", str(number), known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,23 @@ def test_a_locked_database_is_unavailable(tmp_path: Path) -> None:
     with store.write() as tx:
         blobs.put(tx, [b"later"])
     store.close()
+
+
+def test_a_new_database_that_somebody_else_is_making_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE theirs (id)")  # no WAL yet
+    other.execute("BEGIN IMMEDIATE")
+    store = Store(f"sqlite:///{path}")
+    release = threading.Timer(0.3, other.execute, ["COMMIT"])
+    release.start()
+    try:
+        with store.read() as tx:
+            assert tx.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
+    finally:
+        release.join()
+        other.close()
+        store.close()
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -90,3 +91,24 @@ def test_two_in_open_transactions_agree_on_the_first_key(
             mine = keys.current(tx)
             waiting = threads.submit(current)
         assert waiting.result(timeout=10) == mine
+
+
+def test_two_that_rotate_at_once_each_make_a_key_and_one_signs(
+    on_postgresql: Store, second: Store
+) -> None:
+    def rotate() -> int:
+        with second.write() as other:
+            return keys.rotate(other)
+
+    with on_postgresql.write() as tx:
+        first, _ = keys.current(tx)
+    with ThreadPoolExecutor(1) as threads:
+        with on_postgresql.write() as tx:
+            mine = keys.rotate(tx)
+            waiting = threads.submit(rotate)
+            with suppress(TimeoutError):  # time enough to be in each other's way
+                waiting.result(timeout=0.5)
+        theirs = waiting.result(timeout=10)
+    assert (mine, theirs) == (first + 1, first + 2)
+    with second.read() as tx:
+        assert [row["id"] for row in keys.select(tx) if row["state"] == "signs"] == [theirs]

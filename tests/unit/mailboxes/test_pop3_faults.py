@@ -69,3 +69,16 @@ def test_a_quit_that_fails_is_told_when_mail_was_to_go() -> None:
         with open_source(reading("pop3", port)):
             pass  # nothing to delete, nothing to tell
     assert double.deleted == set()
+
+
+def test_without_starttls_no_password_is_sent() -> None:
+    heard: list[str] = []
+
+    class Stripped(Pop3Double):
+        def _answer(self, command: str, number: int) -> bytes:
+            heard.append(command)
+            return super()._answer(command, number)
+
+    with serving(Stripped([]).talk) as port, pytest.raises(ConnectionFailed, match="no STARTTLS"):
+        open_source(reading("pop3", port, security="starttls"))
+    assert set(heard) == {"CAPA"}
