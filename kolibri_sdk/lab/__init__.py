@@ -7,7 +7,7 @@ from kolibri_sdk.lab.compare import Comparison
 from kolibri_sdk.lab.explain import Explanation
 from kolibri_sdk.lab.gates import GateReport, check_gates
 from kolibri_sdk.lab.golden import Golden
-from kolibri_sdk.lab.judge import Score, wilson
+from kolibri_sdk.lab.judge import Score, progress_of, wilson
 from kolibri_sdk.lab.matrix import Matrix
 from kolibri_sdk.lab.plan import Plan
 from kolibri_sdk.lab.proof import proof_of
@@ -26,6 +26,7 @@ __all__ = [
     "Trial",
     "backtest",
     "check_gates",
+    "progress_of",
     "proof_of",
     "wilson",
 ]

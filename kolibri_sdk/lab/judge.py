@@ -13,10 +13,11 @@ import pandas as pd
 
 from kolibri_sdk.errors import ConfigurationError, NotFound
 from kolibri_sdk.frames import TRIAL_MEASURES, frame_of
+from kolibri_sdk.lab.confusion import Confusion, PrecisionRecall
 from kolibri_sdk.lab.leaves import Leaves
 from kolibri_sdk.lab.tables import figures, page, shown_table, table
 
-__all__ = ["Score", "label_values", "wilson"]
+__all__ = ["Score", "label_values", "progress_of", "wilson"]
 
 _Z = 1.959963984540054  # 95 %
 _SHOWN = 20
@@ -166,6 +167,10 @@ class Score:
             index=["matches", "does not"],
         )
 
+    def plot(self) -> Confusion:
+        """The confusion as a picture."""
+        return Confusion(self.rule, self.confusion)
+
     @property
     def _unlabelled_rest(self) -> int:
         return int(self._labels.isna().sum()) - self.unlabelled
@@ -218,6 +223,33 @@ class Score:
             table("Missed, nearest first", missed, _SHOWN) if len(missed) else "",
             table("Wrong", wrong[[*columns, "because"]], _SHOWN) if len(wrong) else "",
         )
+
+
+def progress_of(scores: Mapping[str, Score]) -> PrecisionRecall:
+    """Several versions of a rule as points of precision and recall, in the order of the mapping.
+
+    Parameters
+    ----------
+    scores : mapping of str to Score
+        By what the versions are called; of the same labels, else they say nothing about each other.
+
+    Examples
+    --------
+    >>> progress_of({"subject only": first, "text, too": second})       # doctest: +SKIP
+    """
+    rows = {name: score.measures.set_index("measure") for name, score in scores.items()}
+    return PrecisionRecall(
+        pd.DataFrame(
+            {
+                f"{measure}{end}": {
+                    name: float(table.at[measure, column])  # type: ignore[arg-type]
+                    for name, table in rows.items()
+                }
+                for measure in ("precision", "recall")
+                for end, column in (("", "value"), ("_low", "low"), ("_high", "high"))
+            }
+        )
+    )
 
 
 def _measure(name: str, hits: int, tries: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from random import Random
 __all__ = ["DESK", "PEOPLE", "SLOTS", "Person"]
 
 DESK = "support@hafenlog.example"
+_LATIN = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"} | dict(zip("éıçłşñ", "eiclsn", strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,9 @@ class Person:
 
 
 def _colleague(name: str, language: str, work: str) -> Person:
-    plain = name.lower().translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"}))
-    plain = plain.translate(str.maketrans("éıçłşñ", "eiclsn"))
+    plain = name.lower()
+    for letters, latin in _LATIN.items():
+        plain = plain.replace(letters, latin)
     address = f"{plain.replace(' ', '.')}@hafenlog.example"
     return Person(name, address, language, f"{work} · Hafenlog · +49 40 555 01{len(name):02}")
 
