@@ -152,7 +152,7 @@ class Mailbox(RuleBasedStateMachine):
         """What a pass that begins now is to take in, by subject.
 
         The first run of unread mode leaves alone what others have read before, and need not take
-        it in later.
+        it in later; a copy of it that nobody has read counts for as long as it is there.
         """
         with self.dovecot.imap(self.user, FOLDER) as client:
             found = client.fetch(client.search(), ["BODY.PEEK[HEADER.FIELDS (SUBJECT)]", "FLAGS"])
@@ -162,7 +162,7 @@ class Mailbox(RuleBasedStateMachine):
             subject = head.decode().partition(":")[2].strip()
             (seen if SEEN in mail[b"FLAGS"] else unseen).add(subject)
         if self.unread and not self.began:
-            self.left = seen - unseen
+            self.left = seen
         return unseen | (seen - self.left)
 
     def _stored(self) -> Counter[str]:

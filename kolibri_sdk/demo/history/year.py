@@ -10,9 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from kolibri_sdk.demo.history.people import DESK, PEOPLE, SLOTS, Person
+from kolibri_sdk.rulebook.yaml_file import read_yaml
 
 __all__ = ["HistoricMail", "historic_mails"]
 
@@ -253,4 +252,4 @@ def _working_hour(dice: Random) -> datetime:
 
 
 def _read(name: str) -> Any:
-    return YAML(typ="safe").load((_HERE / name).read_text(encoding="utf-8"))
+    return read_yaml(_HERE / name, name).data
