@@ -113,7 +113,10 @@ def _plain(value: str, defects: Defects) -> Address | None:
     if found is None:
         bare = _ADDRESS.fullmatch(value)
         return Address(bare[1]) if bare else None
-    name, address = " ".join(decode_words(found[1], defects).split()).strip("\"' "), found[2]
+    name, address = found[1], found[2]
+    if not name:
+        return Address(address)
+    name = " ".join(decode_words(name, defects).split()).strip("\"' ")
     return Address(address, "" if name == address else name)
 
 

@@ -55,6 +55,12 @@ def _known(value: str) -> tuple[str, dict[str, str], tuple[str, ...]]:
 
 def _split(value: str, defects: Defects) -> tuple[str, dict[str, str]]:
     main, semicolon, rest = value.partition(";")
+    main = main.strip().strip('"').lower()
+    if "*" not in rest and "=?" not in rest:  # nothing is continued or encoded
+        plain = _PARAMETER.findall(semicolon + rest)
+        if len(plain) <= LIMITS.parameters:
+            # Of two with one name the first counts.
+            return main, {name.lower(): _unquoted(text) for name, text in reversed(plain)}
     pieces: dict[str, dict[int, tuple[str, bool]]] = {}
     for count, found in enumerate(_PARAMETER.finditer(semicolon + rest)):
         if count == LIMITS.parameters:
@@ -68,7 +74,7 @@ def _split(value: str, defects: Defects) -> tuple[str, dict[str, str]]:
         if extended or number not in pieces.get(name, {}):
             pieces.setdefault(name, {})[number] = (_unquoted(found[2]), extended)
     joined = {name: _joined(parts, defects) for name, parts in pieces.items()}
-    return main.strip().strip('"').lower(), joined
+    return main, joined
 
 
 def _unquoted(value: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from kolibri_sdk.mail.attribution import attribution_length
 from kolibri_sdk.mail.quoted_head import read_quoted_head
-from kolibri_sdk.mail.signature import DEVICE_BEGINNINGS, is_signature, may_be_device_line
+from kolibri_sdk.mail.signature import DEVICE_BEGINNINGS, is_device_line, is_signature
 
 __all__ = ["is_forward_heading", "newly_written"]
 
@@ -15,8 +16,6 @@ _LONGEST = 1000  # characters of a line that can be a heading
 
 # Only a line that holds or begins with such can begin a quote or a signature: most lines of most
 # mails are not looked at further.
-# The same as [:：@年]|\d{4}, in a form that is found four times as fast.
-_HOLDS = re.compile(r"[:：@年\d](?:(?<!\d)|\d\d\d)")
 _SYMBOLS = frozenset(">|_=*~#(<[\u2014\u2013-")
 # With the blanks of all scripts that can stand before them.
 _SYMBOLS_OR_BLANKS = _SYMBOLS | {char for char in map(chr, range(0x3001)) if char.isspace()}
@@ -132,33 +131,30 @@ def _candidates(text: str, lines: Sequence[str]) -> list[int]:
 
     Most lines of most mails are none, so it is the time that this takes which counts.
     """
-    marked = _plain_marks(text)
-    found = set(_lines_with(_HOLDS, text) if marked is None else marked)
+    found = set(_marked(text))
     found.update(
-        number
-        for number in [
+        [
             number
             for number, line in enumerate(lines)
-            if line[:1] in _SYMBOLS_OR_BLANKS or line[:3] in DEVICE_BEGINNINGS
+            if (line[:1] in _SYMBOLS_OR_BLANKS or line[:3] in DEVICE_BEGINNINGS) and _begins(line)
         ]
-        if not lines[number][0].isspace() or _begins(lines[number])
     )
     return sorted(found)
 
 
-def _begins(indented: str) -> bool:
-    return indented.lstrip()[:1] in _SYMBOLS or may_be_device_line(indented)
+def _begins(line: str) -> bool:
+    return line.lstrip()[:1] in _SYMBOLS or is_device_line(line)
 
 
 _MARKED = bytes.maketrans(b"@123456789", b":000000000")
 
 
-def _plain_marks(text: str) -> list[int] | None:
-    """What `_HOLDS` finds in a text of Latin-1 alone, five times as fast; None of any other."""
-    try:
-        data = text.encode("latin-1").translate(_MARKED)
-    except UnicodeEncodeError:
-        return None
+def _marked(text: str) -> list[int]:
+    """The numbers of the lines with a colon, an @, a 年 or four digits of any script.
+
+    Searched in bytes of one character each: five times as fast as by a pattern.
+    """
+    data = text.encode("latin-1", "kolibri.marks").translate(_MARKED)
     numbers = []
     for mark in (b":", b"0000"):
         number = last = 0
@@ -171,16 +167,14 @@ def _plain_marks(text: str) -> list[int] | None:
     return numbers
 
 
-def _lines_with(pattern: re.Pattern[str], text: str) -> Iterator[int]:
-    """The numbers of the lines in or at the beginning of which the pattern is met."""
-    number = position = 0
-    while found := pattern.search(text, position):
-        number += text.count("\n", position, found.end())
-        yield number
-        below = text.find("\n", found.end())
-        if below < 0:
-            return
-        position = below
+def _as_marks(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    run = error.object[error.start : error.end]
+    marks = (":" if one in "：年" else "0" if one.isdecimal() else "?" for one in run)
+    return "".join(marks), error.end
+
+
+codecs.register_error("kolibri.marks", _as_marks)
 
 
 def is_forward_heading(line: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import product
 
-__all__ = ["DEVICE_BEGINNINGS", "is_signature", "may_be_device_line"]
+__all__ = ["DEVICE_BEGINNINGS", "is_device_line", "is_signature"]
 
 _SEPARATOR = re.compile(r"--[ \xa0]?")
 # These separate a signature, too, but also parts of a text: what follows has to look like one.
@@ -62,14 +62,10 @@ DEVICE_BEGINNINGS = frozenset(
 )
 
 
-_BLANKS = frozenset("\xa0 \t")
-
-
-def may_be_device_line(line: str) -> bool:
-    """Whether the line begins like one that a telephone or a mail program adds."""
-    if line[:1] in _BLANKS:
-        line = line.lstrip("\xa0 \t")
-    return line[:3] in DEVICE_BEGINNINGS
+def is_device_line(line: str) -> bool:
+    """Whether the line reads like one that a telephone or a mail program adds."""
+    start = line.lstrip("*_(<[ \xa0\t")
+    return start[:3] in DEVICE_BEGINNINGS and _DEVICE.match(start) is not None
 
 
 def is_signature(lines: Sequence[str], position: int) -> bool:
@@ -84,8 +80,7 @@ def is_signature(lines: Sequence[str], position: int) -> bool:
         return True
     if len(line) > 200:
         return False
-    start = line.lstrip("*_(<[ \xa0\t")
-    if may_be_device_line(start) and _DEVICE.match(start):
+    if is_device_line(line):
         # A sentence may begin like that, too; the telephone writes one line of its own.
         return len(line.strip()) <= 120 and not (
             position and lines[position - 1].strip()[-1:] == ","

@@ -73,7 +73,8 @@ class Part:
 
     def content(self, defects: Defects) -> bytes:
         """The body with its transfer encoding undone."""
-        return undo(self.raw, self.head.first("content-transfer-encoding"), defects)
+        body = memoryview(self.source)[self.start : self.end]
+        return undo(body, self.head.first("content-transfer-encoding"), defects)
 
     def ancestors(self) -> Iterator[Part]:
         """The multiparts around it, from the inside to the outside."""

@@ -16,18 +16,19 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _FOREIGN = bytes(sorted(set(range(256)) - set(_ALPHABET) - {ord("=")}))
 _NOT_WHITE = bytes(sorted(set(range(256)) - set(b" \t\r\n")))
 _PIECE = 1 << 20  # bytes
+_TAIL = 200  # bytes that are looked at for the last line break
 _MOST_BLOCKS = 1_000  # base64 texts one after the other in one part
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")  # blanks came on the way (RFC 2045 section 6.7)
 _BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} [^\r\n]*\r?\n")
 
 
-def undo(data: bytes, encoding: str, defects: Defects) -> bytes:
+def undo(data: memoryview, encoding: str, defects: Defects) -> bytes:
     """The bytes that were encoded.
 
     Parameters
     ----------
-    data : bytes
+    data : memoryview
         A part's body as it came.
     encoding : str
         The value of its Content-Transfer-Encoding header.
@@ -38,14 +39,14 @@ def undo(data: bytes, encoding: str, defects: Defects) -> bytes:
         case "base64":
             return from_base64(data, defects)
         case "quotedprintable":
-            return binascii.a2b_qp(_SOFT_BREAK.sub(b"=", data))
+            return binascii.a2b_qp(_SOFT_BREAK.sub(b"=", bytes(data)))
         case "xuuencode" | "uuencode" | "xuue" | "uue":
-            return from_uuencode(data, defects)
+            return from_uuencode(bytes(data), defects)
         case "" | "7bit" | "8bit" | "8bits" | "binary":
-            return data
+            return bytes(data)
         case other:
             defects.note(f"unknown transfer encoding {other[:40]!r}")
-            return data
+            return bytes(data)
 
 
 @lru_cache(maxsize=64)
@@ -53,7 +54,7 @@ def _pure(encoding: str) -> str:
     return _PUNCTUATION.sub("", encoding.lower())
 
 
-def from_base64(data: bytes, defects: Defects) -> bytes:
+def from_base64(data: bytes | memoryview, defects: Defects) -> bytes:
     r"""Base64 with foreign characters, missing padding, or several blocks one after the other.
 
     Examples
@@ -63,6 +64,7 @@ def from_base64(data: bytes, defects: Defects) -> bytes:
     """
     if (regular := _regular(data)) is not None:
         return regular
+    data = bytes(data)
     if _is_clean(data):
         return binascii.a2b_base64(data)
     pure = data.translate(None, _FOREIGN)
@@ -78,12 +80,14 @@ def from_base64(data: bytes, defects: Defects) -> bytes:
     return bytes(out)
 
 
-def _regular(data: bytes) -> bytes | None:
+def _regular(data: bytes | memoryview) -> bytes | None:
     """What an encoder wrote in lines of one length, as nearly all do: decoded ten times as fast.
 
     Without its line breaks it has to be base64 and nothing else; None where it is not.
     """
-    pure = bytearray(data.rstrip(b"\r\n"))
+    pure = bytearray(data)
+    tail = pure[-_TAIL:]
+    del pure[len(pure) - len(tail) + len(tail.rstrip(b"\r\n")) :]
     width = pure.find(b"\n") + 1
     if width:
         if pure[width - 1 :: width].strip(b"\n"):
@@ -112,7 +116,7 @@ def _is_clean(data: bytes) -> bool:
         breaks + padding == len(others)
         and (len(data) - breaks) % 4 == 0
         and padding <= 2
-        and data[-200:].rstrip(b"\r\n").endswith(b"=" * padding)
+        and data[-_TAIL:].rstrip(b"\r\n").endswith(b"=" * padding)
     )
 
 

@@ -148,7 +148,11 @@ def _last_known(state: FolderState) -> datetime:
     overlap = state.last_run - _OVERLAP
     began = state.began_at
     # A first run later than the last one: the clock was set back meanwhile.
-    return max(overlap, began) if began is not None and began <= state.last_run else overlap
+    if began is None or began > state.last_run:
+        return overlap
+    # Servers tell the time of arrival in whole seconds, so that what came right after the first
+    # run may seem to have come before it.
+    return max(overlap, began.replace(microsecond=0))
 
 
 def _since(source: MailSource, listed: Sequence[Listed], bound: datetime) -> Sequence[Listed]:

@@ -10,6 +10,7 @@ import itertools
 import shutil
 import tempfile
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,26 @@ def explore(dovecot: Dovecot, sandbox: Sandbox, examples: int) -> None:
             phases=(Phase.generate,),  # shrinking would take minutes; the steps are printed
         ),
     )
+
+
+@pytest.mark.dovecot
+def test_a_mail_that_came_within_the_second_of_the_first_run(
+    dovecot: Dovecot, sandbox: Sandbox
+) -> None:
+    """Somebody read it, and the folder was made anew: its arrival is told in whole seconds."""
+    mailbox = type("Mailbox", (Mailbox,), {"dovecot": dovecot, "sandbox": sandbox})()
+    mailbox.begin(fetch="unread", after="keep")
+    mailbox.a_pass()
+    mailbox.deliver(seen=False)
+    mailbox.a_pass()  # from now on the last run is later than the first one
+    (began,) = mailbox.desk.column("SELECT began_at FROM kolibri_mailbox_state WHERE folder='Work'")
+    second = datetime.fromisoformat(began).replace(microsecond=0, tzinfo=UTC)
+    with dovecot.imap(mailbox.user, FOLDER) as client:
+        client.append(FOLDER, letter("Right after it"), (SEEN,), second)
+    mailbox.make_the_folder_anew_with_its_mails()
+    mailbox.a_pass()
+    assert "Right after it" in mailbox._stored()
+    mailbox.teardown()
 
 
 @pytest.mark.dovecot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolibri_sdk.mail import addresses, dates, head, parse_mail, reply, transfer
+from kolibri_sdk.mail import addresses, dates, head, parse_mail, reply, transfer, words
 from kolibri_sdk.mail.addresses import read_addresses
 from kolibri_sdk.mail.dates import read_date
 from kolibri_sdk.mail.defects import Defects
-from kolibri_sdk.mail.reply import newly_written
+from kolibri_sdk.mail.parameters import split_parameters
+from kolibri_sdk.mail.signature import is_device_line
 from kolibri_sdk.mail.transfer import from_base64
+from kolibri_sdk.mail.words import decode_words
 from tests.benchmarks.corpus import mails
 
 CORPUS = Path(__file__).parents[2] / "corpus"
@@ -26,7 +29,6 @@ SHORTCUTS = [
     (addresses, "_plain_list"),
     (dates, "_plain"),
     (transfer, "_regular"),
-    (reply, "_plain_marks"),
 ]
 
 
@@ -70,7 +72,6 @@ def test_mails_as_programs_write_them_are_read_on_the_short_way(
     assert taken["_plain"] == 100
     assert taken["_plain_list"] > 150
     assert taken["_regular"] > 30
-    assert taken["_plain_marks"] > 80
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -178,18 +179,44 @@ LINES_OF_A_REPLY = [
 ]
 
 
+def assert_marks_are_found(text: str) -> None:
+    lines = text.split("\n")
+    held = {number for number, line in enumerate(lines) if re.search(r"[:：@年]|\d{4}", line)}
+    assert set(reply._marked(text)) == held
+    symbols = re.compile(r"[^\S\n]*[>|_=*~#(<\[\u2014\u2013-]")
+    begun = {number for number, line in enumerate(lines) if symbols.match(line)}
+    found = set(reply._candidates(text, lines))
+    assert held | begun <= found
+    assert all(is_device_line(lines[number]) for number in found - held - begun)
+
+
 @given(st.lists(st.sampled_from(LINES_OF_A_REPLY), max_size=12))
 @settings(max_examples=1_000, deadline=None)
 def test_replies_of_all_sorts_of_lines(lines: list[str]) -> None:
-    text = "\n".join(lines)
-    short = reply._candidates(text, lines)
-    with the_long_way():
-        assert reply._candidates(text, lines) == short
+    assert_marks_are_found("\n".join(lines))
 
 
-@given(st.text(alphabet="1٣²:：@年a\n\r\x85 >", max_size=40))
+@given(st.text(alphabet="1٣²:：@年aŁ–\ud800\n\r\x85 >", max_size=40))
 @settings(max_examples=1_000, deadline=None)
 def test_marks_in_any_text(text: str) -> None:
-    short = newly_written(text)
-    with the_long_way():
-        assert newly_written(text) == short
+    assert_marks_are_found(text)
+
+
+@given(st.text(alphabet="=?qb_ ()<>@.;*\"'", max_size=30))
+@settings(max_examples=500, deadline=None)
+def test_only_the_words_of_a_header_are_decoded(text: str) -> None:
+    for value in (text, f"=?utf-8?q?{text}?=", f"a =?x-none?b?{text}?= b"):
+        short = Defects()
+        decoded = decode_words(value, short)
+        assert words._decode_all(value) == (decoded, short.found)
+
+
+@given(st.text(alphabet="; =\"\\abAB*0'%", max_size=40))
+@settings(max_examples=1_000, deadline=None)
+def test_parameters_of_any_form(text: str) -> None:
+    """A continued parameter before the others makes them be read on the long way."""
+    short, long = Defects(), Defects()
+    main, found = split_parameters(f"x/y; {text}", short)
+    again = split_parameters(f"x/y; zz*0=1; {text}", long)
+    assert again == (main, {**found, "zz": "1"})
+    assert long.found == short.found
