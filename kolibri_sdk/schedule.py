@@ -27,6 +27,7 @@ __all__ = [
     "report_path",
     "run_notebook",
     "stop_on_signals",
+    "with_parameters",
 ]
 
 _LOOK = 0.2  #: seconds between two looks at whether an end is asked for
@@ -167,6 +168,25 @@ def run_notebook(
             raise
     outcome, reason = _verdict(error, stop)
     return RunResult(report, outcome, elapsed(), reason)
+
+
+def with_parameters(notebook: Path, parameters: Mapping[str, Any], target: Path) -> None:
+    """Write a notebook's copy with these values, as papermill sets them, to be opened by a person.
+
+    Parameters
+    ----------
+    notebook : Path
+        The notebook, with a cell tagged ``parameters``.
+    parameters : mapping of str to object
+        Values for that cell.
+    target : Path
+        Where the copy is written.
+    """
+    from papermill.iorw import load_notebook_node, write_ipynb  # noqa: PLC0415 (takes a second)
+    from papermill.parameterize import parameterize_notebook  # noqa: PLC0415
+
+    made = parameterize_notebook(load_notebook_node(str(notebook)), dict(parameters))
+    write_ipynb(made, str(target))
 
 
 def _execute(

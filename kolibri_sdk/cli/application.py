@@ -23,6 +23,7 @@ _ORDER = (
     "poll",
     "schedule",
     "status",
+    "lab",
     "backtest",
     "rules",
     "mailbox",

@@ -252,7 +252,9 @@ class InboundRules(tuple[InboundRule, ...]):
         active = rule.model_copy(update={"state": RuleState.ACTIVE})
         there = [one for one in self if one.name != rule.name]
         ordered = sorted([*there, active], key=lambda one: one.order)
-        return InboundRules(ordered, self._system)
+        made = InboundRules(ordered, self._system)
+        made._around = self._around
+        return made
 
     def named(self, name: str) -> InboundRule:
         """The rule of this name, or NotFound with near names."""

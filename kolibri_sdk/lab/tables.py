@@ -12,7 +12,7 @@ __all__ = ["cell", "figures", "page", "shown_table", "table"]
 
 _LONGEST = 160
 _MOST_ROWS = 60
-_STYLE = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"
+_STYLE = "text-align:left;vertical-align:top;padding:2px 10px 2px 0;overflow-wrap:anywhere"
 _NUMBER = (
     "text-align:right;vertical-align:top;padding:2px 10px 2px 0;font-variant-numeric:tabular-nums"
 )
