@@ -130,9 +130,8 @@ def _whole_folder(mailbox: Mailbox, source: MailSource, state: FolderState) -> _
     late = every if bound is None else _since(source, every, bound)
     wanted = late
     if mailbox.inbound.fetch is Fetch.UNREAD:
-        recent: set[str] = set()
-        if state.last_run is not None:
-            recent = {item.uid for item in _since(source, late, _last_known(state))}
+        known = _last_known(state)
+        recent = {item.uid for item in _since(source, late, known)} if known else set()
         wanted = [item for item in late if not item.seen or item.uid in recent]
     return _Found(wanted, _others(late, wanted), _others(every, late))
 
@@ -142,17 +141,19 @@ def _others(every: Sequence[Listed], some: Sequence[Listed]) -> list[Listed]:
     return [item for item in every if item.uid not in taken] if len(every) > len(some) else []
 
 
-def _last_known(state: FolderState) -> datetime:
-    """From when on seen mail may be new: the last run, less an overlap, not before the first."""
-    assert state.last_run is not None
-    overlap = state.last_run - _OVERLAP
-    began = state.began_at
-    # A first run later than the last one: the clock was set back meanwhile.
-    if began is None or began > state.last_run:
-        return overlap
+def _last_known(state: FolderState) -> datetime | None:
+    """From when on seen mail may be new: the last run, less an overlap, not before the first.
+
+    None before the first run; a first run that was broken off counts, too.
+    """
     # Servers tell the time of arrival in whole seconds, so that what came right after the first
     # run may seem to have come before it.
-    return max(overlap, began.replace(microsecond=0))
+    began = state.began_at.replace(microsecond=0) if state.began_at else None
+    if state.last_run is None:
+        return began
+    overlap = state.last_run - _OVERLAP
+    # A first run later than the last one: the clock was set back meanwhile.
+    return max(overlap, began) if began is not None and began <= state.last_run else overlap
 
 
 def _since(source: MailSource, listed: Sequence[Listed], bound: datetime) -> Sequence[Listed]:

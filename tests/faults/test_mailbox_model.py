@@ -226,6 +226,20 @@ def test_a_mail_that_came_within_the_second_of_the_first_run(
 
 
 @pytest.mark.dovecot
+def test_a_mail_that_came_after_a_first_run_that_was_broken_off(
+    dovecot: Dovecot, sandbox: Sandbox
+) -> None:
+    """Somebody read it, and the folder was made anew before any run came to its end."""
+    mailbox = type("Mailbox", (Mailbox,), {"dovecot": dovecot, "sandbox": sandbox})()
+    mailbox.begin(fetch="unread", after="keep")
+    mailbox.a_pass_that_is_broken_off(where="fetch.batch")
+    mailbox.deliver(seen=True)
+    mailbox.make_the_folder_anew_with_its_mails()
+    mailbox.a_pass()
+    mailbox.teardown()
+
+
+@pytest.mark.dovecot
 def test_a_colleague_and_the_poller_in_any_order(dovecot: Dovecot, sandbox: Sandbox) -> None:
     explore(dovecot, sandbox, 6)
 
