@@ -20,9 +20,17 @@ MOST_KEYS = 255  #: the token gives the key id one byte
 
 def current(tx: sa.Connection) -> tuple[int, bytes]:
     """The key that signs now: its id and its secret; the first one is made here."""
+    found = _signing(tx)
+    if found is None:
+        take_turns_with_keys(tx)
+        found = _signing(tx) or _make(tx)  # somebody may have made it meanwhile
+    return found
+
+
+def _signing(tx: sa.Connection) -> tuple[int, bytes] | None:
     query = sa.select(reference_key).where(reference_key.c.retired_at.is_(None))
     row = tx.execute(query.order_by(reference_key.c.id.desc()).limit(1)).one_or_none()
-    return (row.id, bytes(row.secret)) if row else _make(tx)
+    return (row.id, bytes(row.secret)) if row else None
 
 
 def everything(tx: sa.Connection) -> dict[int, bytes]:
