@@ -38,6 +38,8 @@ def release(tx: sa.Connection, numbers: Sequence[int]) -> int:
 def cancel(tx: sa.Connection, numbers: Sequence[int], by: str) -> int:
     """See that these mails, held or queued, never go out; how many. Their streams say who did.
 
+    A mail that some of its recipients have got already counts as sent; the others do not get it.
+
     Raises
     ------
     NotFound
@@ -47,10 +49,16 @@ def cancel(tx: sa.Connection, numbers: Sequence[int], by: str) -> int:
     """
     items = _in_state(tx, numbers, (OutboxState.HELD, OutboxState.QUEUED), "cancelled")
     reason = f"cancelled by {by}"
-    outbox.move(tx, [item.id for item in items], OutboxState.CANCELLED, error=reason)
-    allowance.give_back(tx, [item.id for item in items])
-    for item in items:
+    partly = [item for item in items if _left(item) != list(item.recipients)]
+    unsent = [item for item in items if item not in partly]
+    outbox.move(tx, [item.id for item in unsent], OutboxState.CANCELLED, error=reason)
+    allowance.give_back(tx, [item.id for item in unsent])
+    for item in unsent:
         messages.save_outgoing(tx, item.message, state=MessageState.UNSENT.value, error=reason)
+    for item in partly:
+        told = f"{reason} for {', '.join(_left(item))}"
+        outbox.move(tx, [item.id], OutboxState.SENT, error=told)
+        messages.save_outgoing(tx, item.message, state=MessageState.SENT.value, error=told)
     entries = [_entry(item, by) for item in items if item.request.get("noted", True)]
     activity.add(tx, [entry for entry in entries if entry is not None])
     return len(items)
@@ -94,7 +102,7 @@ def _entry(
         record=item.record,
         kind=kind,
         at=clock.now(),
-        text=f"To {', '.join(item.recipients)}: {done} by {by}",
+        text=f"To {', '.join(_left(item))}: {done} by {by}",
         author=by,
         message=item.message,
         cause=item.cause,
@@ -122,11 +130,17 @@ def _wrong_state(item: OutboxItem, states: Sequence[OutboxState], done: str) -> 
             f"See what becomes of it: kolibri outbox show {item.id}",
         )
     if item.state is OutboxState.SENT:
-        left = [who for who in item.recipients if _missed(item, who)]
+        left = _left(item)
         told = f"; it did not reach {', '.join(left)}" if left else ""
         return ConfigurationError(
             f"Outbox mail {item.id} has been sent and cannot be {done}{told}",
             "Write a new mail to whoever is to get it" if left else "",
+        )
+    if item.state is OutboxState.UNCERTAIN:
+        return ConfigurationError(
+            f"Outbox mail {item.id} may have gone out and cannot be {done}",
+            f"Say that it arrived: kolibri outbox confirm {item.id}; or send it once more: "
+            f"kolibri outbox retry {item.id}",
         )
     named = " or ".join(state.value for state in states)
     return ConfigurationError(
@@ -135,5 +149,7 @@ def _wrong_state(item: OutboxItem, states: Sequence[OutboxState], done: str) -> 
     )
 
 
-def _missed(item: OutboxItem, who: str) -> bool:
-    return item.results.get(who, {}).get("status") not in _HAVE_IT
+def _left(item: OutboxItem) -> list[str]:
+    """Those of its recipients who have not got it."""
+    had = {who for who, one in item.results.items() if one.get("status") in _HAVE_IT}
+    return [who for who in item.recipients if who not in had]

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from kolibri_sdk.errors import ConfigurationError, NotFound
+from kolibri_sdk.model.message import Address
 from kolibri_sdk.outbox import Provoked, cancel, enqueue, release
+from kolibri_sdk.outbox.recipients import Person
 from kolibri_sdk.store import Store, activity, messages, outbox
 from tests.unit.outbox.conftest import EVE, SEVEN, request
 
@@ -63,6 +65,27 @@ def test_a_queued_mail_can_be_cancelled_and_counts_no_more(store: Store) -> None
         cancel(tx, numbers, "anna")
         provoked = Provoked(9, "eve@example.net", False, None, "", 0)
         assert enqueue(tx, request(EVE, cause="message:9", provoked=provoked)).held == 0
+
+
+def test_what_somebody_has_got_already_counts_as_sent(store: Store) -> None:
+    with store.write() as tx:
+        (number,) = enqueue(
+            tx, request(EVE, Person(Address("ada@example.net")), cause="event:1")
+        ).items
+        got = {EVE.address.address: {"status": "accepted", "code": 250, "text": "fine"}}
+        outbox.save(tx, number, results=got)
+        assert cancel(tx, [number], "anna") == 1
+        entries = activity.select(tx, SEVEN)
+    told = "cancelled by anna for ada@example.net"
+    assert states(store) == [("sent", told, "sent")]
+    assert entries[0]["text"] == "To ada@example.net: cancelled by anna"
+
+
+def test_of_uncertain_mail_the_next_step_is_told(store: Store, held: Sequence[int]) -> None:
+    with store.write() as tx:
+        outbox.save(tx, held[0], state="uncertain")
+        with pytest.raises(ConfigurationError, match=rf"outbox confirm {held[0]}.*retry {held[0]}"):
+            cancel(tx, held[:1], "anna")
 
 
 def test_what_is_not_held_cannot_be_released(store: Store, held: Sequence[int]) -> None:
