@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -21,7 +22,11 @@ from kolibri_sdk.model.stored import ActivityEntry
 from kolibri_sdk.pipeline import Asked, System
 from kolibri_sdk.store import activity, capture, past
 
-__all__ = ["Activity", "EntityRecords", "RecordView", "Records"]
+__all__ = ["Activity", "CaptureWarning", "EntityRecords", "RecordView", "Records"]
+
+
+class CaptureWarning(UserWarning):
+    """Changes of records were not captured, because a table had lost its triggers."""
 
 
 class Records:
@@ -49,9 +54,8 @@ class EntityRecords:
     def __init__(self, system: System, name: str) -> None:
         self._system = system
         self.entity = system.tables.entity(name)
-        with system.store.write() as tx:
-            system.tables.ensure(tx, name)
-            capture.watch(tx, self.entity)
+        for told in system.use(name):
+            warnings.warn(told, CaptureWarning, stacklevel=4)
 
     def __getitem__(self, key: Any) -> RecordView:
         record = RecordKey(entity=self.entity.name, key=str(key))

@@ -6,16 +6,17 @@ import getpass
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from kolibri_sdk import clock
 from kolibri_sdk.actions import load_actions
-from kolibri_sdk.errors import KolibriError, NotFound
+from kolibri_sdk.errors import ConfigurationError, KolibriError, NotFound
 from kolibri_sdk.mailboxes import Connections
 from kolibri_sdk.model.mailbox import Mailbox
 from kolibri_sdk.rulebook import Project, Rulebook, footprint, load_rulebook
 from kolibri_sdk.sandbox import Sandbox
-from kolibri_sdk.store import Store, Tables, capture, decisions, require_current
+from kolibri_sdk.store import Store, Tables, decisions, require_current, watching
 
 __all__ = ["System", "open_system"]
 
@@ -39,6 +40,9 @@ class System:
     _footprint: object = field(init=False, default=None)
     looked_for_drift: Callable[[], float] | None = field(init=False, default=None)
     _prepared: Callable[[], float] | None = field(init=False, default=None)
+    _fingerprint: str | None = field(init=False, default=None)
+    _seen: datetime | None = field(init=False, default=None)
+    _used: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.connections = Connections(self.root)
@@ -65,32 +69,70 @@ class System:
         self._footprint = seen
 
     def prepare(self) -> list[str]:
-        """Make missing tables, install triggers, note rule versions; what could not be done.
+        """Make missing tables, install triggers, note rule versions; what somebody has to know.
 
         Every fault is told and the others go on: an entity whose table does not fit must not keep
-        the mail of another one waiting. What was done well is done again after ten minutes, for
-        somebody may have taken a table or a trigger away.
+        the mail of another one waiting. What was done well is done again after ten minutes, and as
+        soon as a table or a trigger has changed: somebody may have taken them away.
         """
-        if self._prepared is not None and self._prepared() < _PREPARE_ANEW:
+        with self.store.read() as tx:
+            print_now = watching.fingerprint(tx)
+        unchanged = print_now == self._fingerprint
+        if unchanged:
+            self._seen = clock.now()
+        if unchanged and self._prepared is not None and self._prepared() < _PREPARE_ANEW:
             return []
-        problems = []
-        for name, entity in self.rulebook.entities.items():
+        self.tables.forget()
+        problems, told = [], []
+        for name in self.rulebook.entities:
             try:
-                with self.store.write() as tx:
-                    self.tables.ensure(tx, name)
-                    capture.watch(tx, entity)
+                told += self.watch(name)
             except KolibriError as error:
                 self.tables.forget()
                 problems.append(f"Entity {name}: {error}")
         versions = {r.digest: (r.name, r.as_json()) for r in self.rulebook.rules}
         with self.store.write() as tx:
             decisions.note_versions(tx, versions)
+            self._fingerprint = watching.fingerprint(tx)
         self._prepared = None if problems else clock.stopwatch()
-        return problems
+        self._seen = clock.now()
+        return problems + told
+
+    def watch(self, name: str) -> list[str]:
+        """Make the entity's table where it is missing, and its triggers; what may have been missed.
+
+        Raises
+        ------
+        ConfigurationError
+            When the table does not fit, is no table, or another entity has it, too.
+        """
+        entity = self.tables.entity(name)
+        others = [o.name for o in self.rulebook.entities.values() if o.is_about(entity)]
+        if others[0] != name:
+            raise ConfigurationError(
+                f"{entity.file or name}: the table {entity.table_name} is that of the entity "
+                f"{others[0]}, too",
+                "Let one entity describe it",
+            )
+        with self.store.write() as tx:
+            self.tables.ensure(tx, name)
+            return watching.renew(tx, entity, self._seen)
+
+    def use(self, name: str) -> list[str]:
+        """The same before somebody works with records by hand, where anything has changed since."""
+        with self.store.read() as tx:
+            now = watching.fingerprint(tx)
+        if self._used.get(name) == now:
+            return []
+        self.tables.forget()
+        told = self.watch(name)
+        with self.store.read() as tx:
+            self._used[name] = watching.fingerprint(tx)
+        return told
 
     def distrust(self) -> None:
         """Something went wrong: the next pass looks at everything anew."""
-        self._footprint = self._prepared = None
+        self._footprint = self._prepared = self._fingerprint = None
 
     def close(self) -> None:
         """Log out of the mailboxes, end the sandbox and close the database."""

@@ -87,7 +87,7 @@ def _shapes(rulebook: Rulebook) -> dict[str, Any]:
     entities = rulebook.entities.values()
     if not entities or not all(entity.fields for entity in entities):
         return {"message": SHAPES, **CHANGE_SHAPES}
-    fields = {name: "any" for entity in entities for name in (entity.key, *entity.fields)}
+    fields = {name: "any" for entity in entities for name in (*entity.key_columns, *entity.fields)}
     return {"message": SHAPES, "record": fields, "old": fields, **CHANGE_SHAPES}
 
 
@@ -232,7 +232,7 @@ class _Names:
         """A field must be one of the entity's, or of any where the entity is open."""
         if not all(each.fields for each in about):
             return  # the table is reflected: its columns are known only when it is connected
-        known = {field for each in about for field in (each.key, *each.fields)}
+        known = {field for each in about for field in (*each.key_columns, *each.fields)}
         if about and name not in known:
             one = f"the entity '{about[0].name}' has no" if len(about) == 1 else "no entity has a"
             mend = did_you_mean(name, known)

@@ -9,11 +9,38 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["database_now", "query_in_chunks", "take_turns", "take_turns_with_keys", "upsert"]
+from kolibri_sdk.model.entity import Entity
+
+__all__ = [
+    "database_now",
+    "literal",
+    "query_in_chunks",
+    "quoted",
+    "quoted_table",
+    "take_turns",
+    "take_turns_with_keys",
+    "upsert",
+]
 
 _CHUNK = 500
 _LOCK = 0x6B6F6C69  #: PostgreSQL's advisory lock of those who change the schema: "koli"
 _KEYS_LOCK = _LOCK + 1  #: that of those who make, retire or revoke reference keys
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_table(entity: Entity) -> str:
+    """The entity's table as SQL names it."""
+    table = quoted(entity.table)
+    return f"{quoted(entity.schema_)}.{table}" if entity.schema_ else table
+
+
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def query_in_chunks(values: Iterable[Any]) -> Iterator[list[Any]]:

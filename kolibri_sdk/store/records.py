@@ -10,23 +10,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from kolibri_sdk.errors import ActionError, ConfigurationError, NotFound
-from kolibri_sdk.model.entity import Entity, FieldType, RecordKey
+from kolibri_sdk.model.entity import Entity, RecordKey, key_parts, key_text
 from kolibri_sdk.model.stored import RecordEvent
-from kolibri_sdk.store.column_types import BigId, Json, UtcDateTime
-from kolibri_sdk.store.column_values import adapt_types, as_plain, fitting, from_trigger
-from kolibri_sdk.store.dialect import query_in_chunks, take_turns
+from kolibri_sdk.store import watches
+from kolibri_sdk.store.column_values import as_plain, fitting, from_trigger
+from kolibri_sdk.store.dialect import query_in_chunks, quoted_table, take_turns
+from kolibri_sdk.store.entity_tables import described, is_there, reflected
+from kolibri_sdk.store.record_filter import conditions
 
 __all__ = ["Tables"]
 
-_TYPES: dict[FieldType, Any] = {
-    FieldType.TEXT: sa.Text,
-    FieldType.INTEGER: sa.BigInteger,
-    FieldType.NUMBER: sa.Float,
-    FieldType.BOOLEAN: sa.Boolean,
-    FieldType.DATETIME: UtcDateTime,
-    FieldType.USER: sa.Text,
-    FieldType.JSON: Json,
-}
 _INTEGER_BITS = 63  #: what SQLite and PostgreSQL hold beside the sign
 
 
@@ -51,18 +44,35 @@ class Tables:
             raise NotFound.named("entity", name, list(self.entities)) from None
 
     def ensure(self, tx: sa.Connection, name: str) -> sa.Table:
-        """The entity's table; made when the database has none of that name.
+        """The entity's table; made when the database has never had one of that name.
 
         Raises
         ------
         ConfigurationError
-            When the table that is there lacks a column which the entity names.
+            When the table that is there lacks a column which the entity names, or is a view; when
+            there was one, and it is gone.
         """
         found = self.there(tx, name)
         if found is None:
-            take_turns(tx)
-            _described(self.entity(name)).create(tx, checkfirst=True)
-            found = self.there(tx, name)
+            entity = self.entity(name)
+            known = watches.find(tx, name)
+            if known is not None and known.watched and known.table == entity.table_name:
+                raise ConfigurationError(
+                    f"{entity.file or name}: the table {entity.table_name} is gone; it was there "
+                    f"at {known.seen_at:%Y-%m-%d %H:%M}Z",
+                    "Put it back, or let `table` name the one that took its place; to have an "
+                    f"empty one made: kolibri entities watch {name}",
+                )
+            found = self.make(tx, name)
+        return found
+
+    def make(self, tx: sa.Connection, name: str) -> sa.Table:
+        """The entity's table, made from what the entity says where there is none."""
+        if (found := self.there(tx, name)) is not None:
+            return found
+        take_turns(tx)
+        described(self.entity(name)).create(tx, checkfirst=True)
+        found = self.there(tx, name)
         assert found is not None
         return found
 
@@ -77,13 +87,10 @@ class Tables:
         entity = self.entity(name)
         if name in self._tables:
             return self._tables[name]
-        if not sa.inspect(tx).has_table(entity.table):
+        if not is_there(tx, entity):
             return None
-        table = sa.Table(entity.table, sa.MetaData(), autoload_with=tx, resolve_fks=False)
-        adapt_types(tx, entity, table)
-        _require_columns(entity, table)
-        self._tables[name] = table
-        return table
+        self._tables[name] = reflected(tx, entity)
+        return self._tables[name]
 
     def use(self, entities: Mapping[str, Entity]) -> None:
         """Take other entities from now on; tables are reflected anew where one has changed."""
@@ -101,16 +108,17 @@ class Tables:
         """Make a record; its key, and the record as it is now in the database."""
         entity, table = self.entity(name), self.ensure(tx, name)
         row = {field: fitting(entity, table, field, value) for field, value in values.items()}
-        if entity.number and entity.number not in row and entity.key not in row:
-            key = _next_key(tx, table, entity.key)
-            if key is not None:
-                row |= {entity.key: key, entity.number: entity.numbered(key)}
+        single = entity.key_columns[0] if len(entity.key_columns) == 1 else None
+        if single and entity.number and entity.number not in row and single not in row:
+            number = _next_key(tx, entity, table, single)
+            if number is not None:
+                row |= {single: number, entity.number: entity.numbered(number)}
+        key_columns = [table.c[name] for name in entity.key_columns]
         with _fault_of_values(entity):
-            result = tx.execute(sa.insert(table).values(row))
-        primary = result.inserted_primary_key
-        value = row.get(entity.key, primary[0] if primary else None)
-        key_text = RecordKey(entity=name, key=str(value))
-        return key_text, self.get(tx, key_text)
+            made = tx.execute(sa.insert(table).values(row).returning(*key_columns)).one()
+        parts = [row.get(name, value) for name, value in zip(entity.key_columns, made, strict=True)]
+        record = RecordKey(entity=name, key=key_text(parts if single is None else parts[0]))
+        return record, self.get(tx, record)
 
     def update(
         self, tx: sa.Connection, record: RecordKey, values: Mapping[str, Any]
@@ -181,11 +189,36 @@ class Tables:
         )
         return replace(event, before=before, after=after)
 
-    def select(self, tx: sa.Connection, name: str) -> list[dict[str, Any]]:
-        """All records of an entity, by key."""
+    def select(
+        self,
+        tx: sa.Connection,
+        name: str,
+        *,
+        where: Mapping[str, Any] | None = None,
+        closed: bool | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """The records of an entity that meet the conditions, by key.
+
+        Parameters
+        ----------
+        where : mapping of str to object, optional
+            Field → what it holds; see :func:`~kolibri_sdk.store.record_filter.conditions`.
+        closed : bool, optional
+            Only closed ones, or only those that are not.
+        limit : int, optional
+            No more than the first so many.
+        """
         entity, table = self.entity(name), self.ensure(tx, name)
-        query = sa.select(table).order_by(table.c[entity.key])
+        wanted = conditions(entity, table, where or {}, closed)
+        query = sa.select(table).where(*wanted).limit(limit)
+        query = query.order_by(*(table.c[column] for column in entity.key_columns))
         return [dict(row) for row in tx.execute(query).mappings()]
+
+    def count(self, tx: sa.Connection, name: str) -> int:
+        """How many records there are."""
+        table = self.ensure(tx, name)
+        return int(tx.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
     def of_numbers(
         self, tx: sa.Connection, name: str, numbers: Iterable[str]
@@ -200,23 +233,13 @@ class Tables:
             return {}
         column = table.c[entity.number]
         text = column if isinstance(column.type, sa.String) else sa.cast(column, sa.Text)
+        keys = [table.c[column] for column in entity.key_columns]
         found: dict[str, list[RecordKey]] = {}
         for chunk in query_in_chunks(numbers):
-            for number, key in tx.execute(
-                sa.select(text, table.c[entity.key]).where(text.in_(chunk))
-            ):
-                found.setdefault(str(number), []).append(RecordKey(entity=name, key=str(key)))
+            for number, *key in tx.execute(sa.select(text, *keys).where(text.in_(chunk))):
+                record = RecordKey(entity=name, key=key_text(key if len(key) > 1 else key[0]))
+                found.setdefault(str(number), []).append(record)
         return found
-
-
-def _described(entity: Entity) -> sa.Table:
-    columns = [sa.Column(entity.key, BigId, primary_key=True)]
-    columns += [
-        sa.Column(name, _TYPES[kind], unique=True if name == entity.number else None)
-        for name, kind in entity.fields.items()
-        if name != entity.key
-    ]
-    return sa.Table(entity.table, sa.MetaData(), *columns)
 
 
 @contextmanager
@@ -240,30 +263,26 @@ def _fault_of_values(entity: Entity) -> Iterator[None]:
         ) from error
 
 
-def _require_columns(entity: Entity, table: sa.Table) -> None:
-    named = [entity.key, *entity.fields, *filter(None, [entity.merged_into])]
-    missing = [name for name in dict.fromkeys(named) if name not in table.c]
-    if missing:
-        raise ConfigurationError(
-            f"{entity.file or entity.name}: the table {entity.table} has no column "
-            + ", ".join(repr(name) for name in missing),
-            "Add it to the table, or take it out of the entity",
-        )
-
-
 def _is(table: sa.Table, entity: Entity, record: RecordKey) -> sa.ColumnElement[bool]:
-    column = table.c[entity.key]
+    parts = key_parts(record.key, len(entity.key_columns))
+    if parts is None:
+        return sa.false()
+    named = zip(entity.key_columns, parts, strict=True)
+    return sa.and_(*(_same(table.c[name], text) for name, text in named))
+
+
+def _same(column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
     try:
-        value = column.type.python_type(record.key)
+        value = column.type.python_type(text)
     except (NotImplementedError, TypeError, ValueError, ArithmeticError):
-        return sa.cast(column, sa.Text) == record.key
+        return sa.cast(column, sa.Text) == text
     if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
         return sa.false()
     same: sa.ColumnElement[bool] = column == value
     return same
 
 
-def _next_key(tx: sa.Connection, table: sa.Table, key: str) -> int | None:
+def _next_key(tx: sa.Connection, entity: Entity, table: sa.Table, key: str) -> int | None:
     """The key of the next record where the database counts them itself, else None."""
     column = table.c[key]
     if not isinstance(column.type, sa.Integer) or not column.primary_key:
@@ -272,9 +291,7 @@ def _next_key(tx: sa.Connection, table: sa.Table, key: str) -> int | None:
         # The transaction holds the write lock: nobody else can take it meanwhile.
         return int(tx.execute(sa.select(sa.func.coalesce(sa.func.max(column), 0))).scalar_one()) + 1
     name = tx.execute(
-        sa.select(
-            sa.func.pg_get_serial_sequence(tx.dialect.identifier_preparer.quote(table.name), key)
-        )
+        sa.select(sa.func.pg_get_serial_sequence(quoted_table(entity), key))
     ).scalar_one_or_none()
     if name is None:
         return None

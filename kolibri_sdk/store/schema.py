@@ -29,6 +29,7 @@ __all__ = [
     "provenance",
     "reference_key",
     "release",
+    "replaced",
     "rule_version",
     "ruleset",
     "run",
@@ -37,6 +38,7 @@ __all__ = [
     "suggestion",
     "user",
     "waiting",
+    "watch",
 ]
 
 
@@ -226,6 +228,7 @@ event = sa.Table(
     _column("attempts", sa.Integer, server_default="0"),
     _column("error", Text, server_default=""),
     sa.Index("kolibri_event_by_state", "state", "id"),
+    sa.Index("kolibri_event_by_record", "entity", "record_key"),
 )
 
 #: One rule on one message or event that said more than a plain no: what, and why. The rules of
@@ -522,4 +525,26 @@ provenance = sa.Table(
     metadata,
     _column("id", sa.Integer, primary_key=True, autoincrement=False),
     _column("cause", Text),
+)
+
+#: SQLite: rows that a REPLACE may be about to delete, which no trigger is told of otherwise.
+replaced = sa.Table(
+    "kolibri_replaced",
+    metadata,
+    _column("entity", Text, primary_key=True),
+    _column("record_key", Text, primary_key=True),
+    _column("before", Text),
+)
+
+#: An entity whose changes are captured, or are not to be.
+watch = sa.Table(
+    "kolibri_watch",
+    metadata,
+    _column("entity", Text, primary_key=True),
+    _column("table_name", Text),
+    _column("watched", sa.Boolean),
+    _column("since", UtcDateTime),
+    _column("by", Text, server_default=""),
+    _column("seen_at", UtcDateTime),
+    _column("columns", Json),
 )

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from kolibri_sdk.model.entity import Entity
 from kolibri_sdk.model.provenance import Provenance
 from kolibri_sdk.model.stored import RecordEvent
-from kolibri_sdk.store import Store, Tables, capture
+from kolibri_sdk.store import Store, Tables, capture, watching
 from tests.store.conftest import count
 
 Writer = Callable[[], Any]  # gives a context manager of a plain DB-API connection
@@ -45,7 +45,7 @@ def _make(store: Store, entity: Entity, columns: str) -> None:
     name = entity.table.replace('"', '""')
     with store.write() as tx:
         tx.execute(sa.text(f'create table "{name}" ({columns})'))
-        assert capture.watch(tx, entity)
+        assert watching.watch(tx, entity)
 
 
 @pytest.fixture
@@ -133,12 +133,12 @@ def test_one_statement_many_events(store: Store, writer: Writer, ticket: Entity)
 
 def test_a_column_added_later_is_seen(store: Store, writer: Writer, ticket: Entity) -> None:
     with store.write() as tx:
-        assert capture.watched(tx, ticket)
-        assert not capture.watch(tx, ticket)
+        assert watching.watched(tx, ticket)
+        assert not watching.watch(tx, ticket)
         tx.execute(sa.text("alter table ticket add column cost integer"))
     with store.write() as tx:
-        assert capture.watch(tx, ticket) is store.is_sqlite  # PostgreSQL's reads the whole row
-        assert capture.watched(tx, ticket)
+        assert watching.watch(tx, ticket) is store.is_sqlite  # PostgreSQL's reads the whole row
+        assert watching.watched(tx, ticket)
     _write(
         writer,
         "insert into ticket (id, cost) values (1, 5)",
@@ -152,8 +152,8 @@ def test_a_trigger_that_was_dropped_or_belongs_to_other_words_is_renewed(
 ) -> None:
     renamed = ticket.model_copy(update={"name": "request"})
     with store.write() as tx:
-        assert capture.watch(tx, renamed)
-        assert not capture.watch(tx, renamed)
+        assert watching.watch(tx, renamed)
+        assert not watching.watch(tx, renamed)
     _write(writer, "insert into ticket (id) values (1)")
     assert [e.record.entity for e in _events(store)] == ["request"]
 
@@ -165,10 +165,10 @@ def test_names_with_quotes_umlauts_and_spaces(store: Store, writer: Writer) -> N
     key = ODD.key
     _make(store, ODD, f'"{key}" text primary key, "a ""b"" $capture$" text, "100%" integer')
     with store.write() as tx:
-        assert capture.watched(tx, ODD)
+        assert watching.watched(tx, ODD)
         tx.execute(sa.text('alter table "It\'s 100% ""alt""" add column later integer'))
-        capture.watch(tx, ODD)
-        assert capture.watched(tx, ODD)
+        watching.watch(tx, ODD)
+        assert watching.watched(tx, ODD)
     _write(writer, 'insert into "It\'s 100% ""alt""" values (\'ü 1\', \'x\', 3, 4)')
     (made,) = _events(store)
     assert (made.record.entity, made.record.key) == (ODD.name, "ü 1")
@@ -181,8 +181,8 @@ def test_long_table_names_do_not_meet(store: Store, writer: Writer) -> None:
     for entity in (one, two):
         _make(store, entity, "id integer primary key")
     with store.write() as tx:
-        assert not capture.watch(tx, one)
-        assert not capture.watch(tx, two)
+        assert not watching.watch(tx, one)
+        assert not watching.watch(tx, two)
     _write(writer, f"insert into {one.table} values (1)", f"insert into {two.table} values (2)")
     assert [str(e.record) for e in _events(store)] == ["one 1", "two 2"]
 
@@ -224,7 +224,7 @@ def test_events_speak_as_records_do(store: Store, incident: Entity) -> None:
     tables = Tables({"incident": incident})
     with store.write() as tx:
         tables.ensure(tx, "incident")
-        capture.watch(tx, incident)
+        watching.watch(tx, incident)
         _, record = tables.insert(
             tx,
             "incident",

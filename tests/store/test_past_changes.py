@@ -11,7 +11,7 @@ from kolibri_sdk.frames import CHANGES, change_frame, events_of
 from kolibri_sdk.model.entity import Entity, RecordKey
 from kolibri_sdk.model.provenance import Provenance
 from kolibri_sdk.model.stored import RecordEvent
-from kolibri_sdk.store import Store, Tables, capture, past
+from kolibri_sdk.store import Store, Tables, capture, past, watching
 from kolibri_sdk.store.schema import event
 
 RULE = Provenance.by_rule(4711, "create-incident", "3fa9c1d2e5b7" + "0" * 52)
@@ -22,7 +22,7 @@ def tables(store: Store, incident: Entity) -> Tables:
     tables = Tables({"incident": incident})
     with store.write() as tx:
         tables.ensure(tx, "incident")
-        capture.watch(tx, incident)
+        watching.watch(tx, incident)
         with capture.caused_by(tx, RULE):
             one, _ = tables.insert(tx, "incident", {"title": "Printer", "status": "new"})
         tables.insert(tx, "incident", {"title": "VPN", "urgent": True})

@@ -171,7 +171,8 @@ def only(folder: Folder, file: str, text: str) -> Problem:
         (MAILBOX, "just text\n", 1, "the document must hold keys, not text", "address"),
         (ENTITY, "table: a\nfields: {b: txt}\n", 2, "'b' cannot be 'txt'", "did you mean 'text'?"),
         (ENTITY, "table: a\ntitle: t\nfields: {b: text}\n", 1, "title names the field 't'", ""),
-        (ENTITY, "table: a\nclosed:\n  field: s\n  values: [6]\n", 4, "'values[1]' must be", '"6"'),
+        (ENTITY, "key: id\ntable: 6\n", 2, "'table' must be", '"6"'),
+        (ENTITY, "table: kolibri_event\n", 1, "one of Kolibri's own", ""),
     ],
 )
 def test_a_mistake_is_told_with_line_words_and_mend(
