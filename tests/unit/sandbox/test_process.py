@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -223,7 +224,16 @@ assert ask() is True and sandbox._javascript.starts == 1
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
 
 
-def test_an_interrupt_does_not_mix_up_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell that starts the tests in its background has them ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_does_not_mix_up_answers() -> None:
     with Sandbox(deadline=30) as sandbox:
         sandbox.evaluate(TRUE, INPUT)
         timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
