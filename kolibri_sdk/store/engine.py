@@ -18,7 +18,7 @@ from kolibri_sdk.errors import (
     DiskFull,
     StoreError,
 )
-from kolibri_sdk.store.plain_json import dumps
+from kolibri_sdk.store.plain_json import dumps, loads
 
 __all__ = ["Store", "translated"]
 
@@ -112,7 +112,11 @@ class Store:
 
 
 def _engine(url: str, is_sqlite: bool, lock_wait: float) -> sa.Engine:
-    options: dict[str, Any] = {"json_serializer": dumps, "pool_pre_ping": not is_sqlite}
+    options: dict[str, Any] = {
+        "json_serializer": dumps,
+        "json_deserializer": loads,
+        "pool_pre_ping": not is_sqlite,
+    }
     if is_sqlite:
         options["connect_args"] = {"check_same_thread": False}
         if "timeout" not in make_url(url).query:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["dumps", "storable", "storable_json"]
+__all__ = ["dumps", "loads", "storable", "storable_json"]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -60,6 +60,25 @@ def dumps(value: Any) -> str:
     if not text or "\\u0000" in text:
         return json.dumps(storable_json(value), ensure_ascii=False, separators=(",", ":"))
     return text
+
+
+def loads(text: str | bytes) -> Any:
+    """The data of a JSON text; null for the infinite numbers that SQLite's own JSON may hold.
+
+    Examples
+    --------
+    >>> loads('{"a": Inf, "b": "is -Inf"}')
+    {'a': None, 'b': 'is -Inf'}
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        whole = text if isinstance(text, str) else text.decode()
+        return json.loads(_INFINITE.sub(lambda found: found[1] or "null", whole))
+
+
+#: A text, to be kept, or a number that JSON does not know.
+_INFINITE = re.compile(r'("(?:[^"\\]|\\.)*")|-?Inf(?:inity)?|NaN')
 
 
 # What json refuses must be refused here, too, and not be written in some form of its own.

@@ -74,13 +74,14 @@ def later_functions(tx: sa.Connection) -> list[str]:
             RETURN NULL;
         END $capture$
     """
+    # t.* is the row, even where a column is called t.
     whole = f"""
         CREATE FUNCTION kolibri_capture_truncate() {_head(tx)}
         DECLARE {arguments}
         BEGIN
             EXECUTE format('INSERT INTO kolibri_event
                     (entity, record_key, kind, before, at, cause)
-                SELECT $1, kolibri_key(to_jsonb(t), $2), ''delete'', to_jsonb(t) - $3,
+                SELECT $1, kolibri_key(to_jsonb(t.*), $2), ''delete'', to_jsonb(t.*) - $3,
                     clock_timestamp(), $4
                 FROM ONLY %I.%I AS t', TG_TABLE_SCHEMA, TG_TABLE_NAME)
                 USING entity, key_columns, left_out, {_CAUSE};
