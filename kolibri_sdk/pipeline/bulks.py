@@ -45,5 +45,6 @@ def _reason(rule: str, mailbox: Mailbox, addresses: Sequence[str], had: int) -> 
     return (
         f"rule {rule} would send {many} to {people:,} {'people' if people != 1 else 'person'}"
         f"{before}: more than {mailbox.notices_per_hour_of_a_rule:,} in an hour "
-        f"(notices_per_hour_of_a_rule of mailbox {mailbox.name}). See: kolibri outbox bulk list"
+        f"(notices_per_hour_of_a_rule of mailbox {mailbox.name}). "
+        "See: kolibri outbox list --state held"
     )
